@@ -1,0 +1,16 @@
+"""Pramaan issues course-completion certificates from completion facts, exactly once and verifiably.
+
+Rooms, each of which knows only those below it (proven by the import contracts in `pyproject.toml`):
+
+    cli, orchestration    commands; what Airflow's DAGs call (the only module that imports Airflow)
+    bench                 every figure in BENCHMARKS.md
+    host                  the processes on this machine: Postgres, supervisor, Airflow's settings
+    sample                the bundled sample feeds
+    pipeline              one run: load -> decide -> enqueue -> issue
+    certificates          pending certificates -> PDFs in the store -> recorded
+    registry              issuers, templates, attachments
+    warehouse             the dbt project and the decisions it defines
+    feeds                 landing folder -> raw tables
+    database              connections, migrations, the pipeline's lock
+    settings, errors      the environment, parsed once; the error tree
+"""

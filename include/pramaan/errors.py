@@ -1,0 +1,83 @@
+"""Every error that Pramaan raises on purpose.
+
+    PramaanError
+    ├── SettingsError         the environment says something that cannot be used
+    ├── HostError             this machine lacks something: a port, a package, a right, disk space
+    ├── DatabaseError         Postgres cannot be reached, or is not migrated
+    ├── PipelineBusyError     another run holds the pipeline's lock
+    ├── FeedError             a file or a feed cannot be used as a whole
+    ├── RegistryError         an issuer, template or attachment request that the rules refuse
+    ├── TemplateError         a certificate template that is wrong, with where
+    ├── RenderError           one certificate cannot be rendered: permanent
+    └── StoreError            the object store refused or failed: transient
+
+A message says what happened, to which key, and what to do about it. It never carries personal data.
+"""
+
+__all__ = [
+    "DatabaseError",
+    "FeedError",
+    "HostError",
+    "PipelineBusyError",
+    "PramaanError",
+    "RegistryError",
+    "RenderError",
+    "SettingsError",
+    "StoreError",
+    "TemplateError",
+]
+
+
+class PramaanError(Exception):
+    """Base of every error raised on purpose; the CLI prints it as one message."""
+
+
+class SettingsError(PramaanError):
+    """An environment variable cannot be used as it stands."""
+
+
+class HostError(PramaanError):
+    """This machine lacks something that Pramaan needs."""
+
+
+class DatabaseError(PramaanError):
+    """Postgres cannot be reached, or its schema is not what this version expects."""
+
+
+class PipelineBusyError(PramaanError):
+    """Another run holds the pipeline's lock."""
+
+
+class FeedError(PramaanError):
+    """A feed file cannot be used as a whole."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
+class RegistryError(PramaanError):
+    """A request about issuers, templates or attachments that the rules refuse.
+
+    `code` is stable and the same in every interface, e.g. `certificate_already_attached`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TemplateError(PramaanError):
+    """A certificate template is wrong; the message names the file and what is wrong in it."""
+
+
+class RenderError(PramaanError):
+    """One certificate cannot be rendered, and trying again would not help."""
+
+    def __init__(self, error_class: str, message: str) -> None:
+        super().__init__(message)
+        self.error_class = error_class
+
+
+class StoreError(PramaanError):
+    """The object store refused or failed; trying again later may help."""

@@ -1,0 +1,91 @@
+"""The environment, parsed once into a frozen record. Nothing else reads `PRAMAAN_*` variables.
+
+Without any variable set, everything lives under `./.pramaan` (the *home*), served by an embedded Postgres.
+"""
+
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pramaan.errors import SettingsError
+
+__all__ = ["PROJECT_ROOT", "Settings", "load_settings"]
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+"""The checkout: `dags`, `dbt`, `plugins` and `templates` stand here."""
+
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+class Settings(BaseSettings):
+    """Where this home's parts are. Every field is the variable `PRAMAAN_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="PRAMAAN_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    home: AbsolutePath = Field(default=Path(".pramaan"), validate_default=True)
+    database_url: SecretStr | None = None
+    database_direct_url: SecretStr | None = None
+    landing: str = ""
+    store: str = ""
+    public_url: str = ""
+    port_base: int = Field(default=18080, ge=1024, le=65000)
+    timezone: str = "Asia/Kolkata"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is no IANA time zone, such as Asia/Kolkata") from error
+        return value
+
+    @property
+    def landing_url(self) -> str:
+        """The landing folder as an fsspec URL."""
+        return self.landing or f"file://{self.home / 'landing'}"
+
+    @property
+    def store_url(self) -> str:
+        """The object store of PDFs and reports as an fsspec URL."""
+        return self.store or f"file://{self.home / 'store'}"
+
+    @property
+    def public_base_url(self) -> str:
+        """The published base of every address we print; ends in `/pramaan`."""
+        return (self.public_url or f"http://127.0.0.1:{self.airflow_port}/pramaan").rstrip("/")
+
+    @property
+    def airflow_port(self) -> int:
+        """Airflow's API server."""
+        return self.port_base
+
+    @property
+    def postgres_port(self) -> int:
+        """The embedded Postgres."""
+        return self.port_base + 1
+
+    @property
+    def secrets(self) -> Path:
+        """Folder of this home's generated secrets, readable by its owner only."""
+        return self.home / "secrets"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of calendar days and months."""
+        return ZoneInfo(self.timezone)
+
+
+def load_settings() -> Settings:
+    """Parse the environment.
+
+    Raises SettingsError naming the variable, what is wrong with it and what it takes.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"PRAMAAN_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("; ".join(lines)) from error

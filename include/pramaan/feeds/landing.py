@@ -55,10 +55,11 @@ class Landing:
 
     def add(self, feed: str, source: Path) -> None:
         """Copy a local file into the feed's folder, so that it appears there whole or not at all."""
-        folder = f"{self._root}/{feed}"
-        self._fs.makedirs(folder, exist_ok=True)
-        self._fs.put_file(str(source), f"{folder}/.{source.name}.tmp")
-        self._fs.mv(f"{folder}/.{source.name}.tmp", f"{folder}/{source.name}")
+        target = self._free(PurePosixPath(self._root) / feed / source.name, sha256=sha256_of(source))
+        aside = str(target.with_name(f".{target.name}.tmp"))
+        self._fs.makedirs(str(target.parent), exist_ok=True)
+        self._fs.put_file(str(source), aside)
+        self._fs.mv(aside, str(target))
 
     @contextmanager
     def local_copy(self, file: LandedFile) -> Iterator[Path]:
@@ -81,12 +82,16 @@ class Landing:
 
     def put_away(self, file: LandedFile, *, sha256: str, folder: str) -> None:
         """Move a file whose fate is recorded to `<landing>/<folder>/<feed>/`; safe to repeat."""
-        target = PurePosixPath(self._root) / folder / file.feed / file.name
-        if self._fs.exists(str(target)):
-            suffixes = "".join(target.suffixes)
-            target = target.with_name(f"{target.name.removesuffix(suffixes)}.{sha256[:12]}{suffixes}")
+        target = self._free(PurePosixPath(self._root) / folder / file.feed / file.name, sha256=sha256)
         self._fs.makedirs(str(target.parent), exist_ok=True)
         self._fs.mv(file.path, str(target))
+
+    def _free(self, target: PurePosixPath, *, sha256: str) -> PurePosixPath:
+        """The address itself, or, where something lies there already, the same with a part of the content hash."""
+        if not self._fs.exists(str(target)):
+            return target
+        suffixes = "".join(target.suffixes)
+        return target.with_name(f"{target.name.removesuffix(suffixes)}.{sha256[:12]}{suffixes}")
 
 
 def _is_complete(name: str) -> bool:

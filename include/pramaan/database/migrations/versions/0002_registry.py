@@ -88,7 +88,7 @@ def upgrade() -> None:
         attempts integer not null default 0,
         error_class text,
         error text,
-        lease_id uuid,
+        lease_id integer,
         lease_expires_at timestamptz,
         next_attempt_at timestamptz not null default now(),
         created_at timestamptz not null default now(),
@@ -104,6 +104,10 @@ def upgrade() -> None:
     create index certificates_waiting on registry.certificates (next_attempt_at)
         where status = 'pending';
     create index on registry.certificates (course_id);
+    comment on column registry.certificates.lease_id is
+        'The worker that renders it now; it holds an advisory lock of this number for as long as it lives.';
+    comment on column registry.certificates.render_input is
+        'All fields that are printed, as they stood when the decision was made; never read from the facts again.';
 
     create table registry.printable_code_points (
         code_point integer primary key

@@ -35,14 +35,16 @@ def upgrade() -> None:
     );
 
     create table ops.outcomes (
-        certificate_id text not null references registry.certificates,
-        attempt integer not null,
+        outcome_id bigint generated always as identity primary key,
         run_id uuid references ops.runs,
+        certificate_id text not null,
         status text not null check (status in ('issued', 'failed', 'retried')),
         error_class text,
-        at timestamptz not null default now(),
-        primary key (certificate_id, attempt)
+        attempt integer not null,
+        at timestamptz not null default now()
     );
+    create index on ops.outcomes (certificate_id);
+    comment on table ops.outcomes is 'One row per attempt to issue a certificate.';
     """)
 
 

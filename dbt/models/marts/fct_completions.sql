@@ -1,0 +1,95 @@
+{{ config(
+    pre_hook="{{ open_scope_over_all_keys() }}",
+    post_hook="{{ deploy_rule_statement() }}",
+    indexes=[
+        {'columns': ['user_id', 'batch_id'], 'unique': true},
+        {'columns': ['course_id']},
+    ],
+) }}
+
+with keys_in_scope as (
+    select * from {{ source('session', 'keys_in_scope') }}
+),
+
+enrolments as (
+    select * from {{ ref('stg_enrolments') }}
+),
+
+batches as (
+    select * from {{ ref('stg_batches') }}
+),
+
+progress as (
+    select * from {{ ref('stg_progress') }}
+),
+
+course_versions as (
+    select * from {{ ref('int_course_versions') }}
+),
+
+-- The batch says which course it is a run of; an enrolment or progress row that says otherwise does not change that.
+enrolled as (
+    select
+        enrolments.user_id,
+        enrolments.batch_id,
+        batches.course_id,
+        batches.tenant_id,
+        enrolments.enrolled_at
+    from keys_in_scope
+    inner join enrolments
+        on keys_in_scope.user_id = enrolments.user_id
+        and keys_in_scope.batch_id = enrolments.batch_id
+    inner join batches on enrolments.batch_id = batches.batch_id
+),
+
+contents_in_order as (
+    select
+        enrolled.*,
+        progress.completed_at as content_completed_at,
+        row_number() over (
+            partition by enrolled.user_id, enrolled.batch_id
+            order by progress.completed_at
+        ) as contents_completed
+    from enrolled
+    inner join progress
+        on enrolled.user_id = progress.user_id
+        and enrolled.batch_id = progress.batch_id
+        and enrolled.course_id = progress.course_id
+    where progress.status = 2
+),
+
+-- Within one course version, the leaf count is reached when its last content is, the version is in force and the
+-- enrolment has begun, whichever comes last.
+reached as (
+    select
+        contents_in_order.user_id,
+        contents_in_order.course_id,
+        contents_in_order.batch_id,
+        contents_in_order.tenant_id,
+        contents_in_order.enrolled_at,
+        course_versions.in_force_to,
+        greatest(
+            contents_in_order.content_completed_at,
+            course_versions.in_force_from,
+            contents_in_order.enrolled_at
+        ) as reached_at
+    from contents_in_order
+    inner join course_versions
+        on contents_in_order.course_id = course_versions.course_id
+        and contents_in_order.contents_completed = course_versions.leaf_count
+),
+
+final as (
+    select
+        user_id,
+        course_id,
+        batch_id,
+        tenant_id,
+        enrolled_at,
+        min(reached_at) as completed_at
+    from reached
+    where reached_at < in_force_to
+    group by user_id, course_id, batch_id, tenant_id, enrolled_at
+)
+
+select * from final

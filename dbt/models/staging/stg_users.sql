@@ -1,0 +1,28 @@
+with source as (
+    select * from {{ source('raw', 'users') }}
+),
+
+final as (
+    select
+        user_id,
+        tenant_id,
+        name,
+        email,
+        phone,
+        language,
+        state,
+        district,
+        block,
+        cluster,
+        school_id,
+        school_name,
+        org_name,
+        user_type,
+        user_sub_type,
+        declared_board,
+        external_id,
+        updated_at
+    from source
+)
+
+select * from final

@@ -1,0 +1,200 @@
+"""The fonts that certificates are printed with, and nothing else that stands on the machine.
+
+The set is fixed: the Noto families of the scripts we serve, from Debian's `fonts-noto-core`. Pango is given
+a private fontconfig file that knows only these, so that the same fields give the same bytes on every machine
+with the same files (`fonts_fingerprint`). Call `configure_fonts` once per process, before the first
+`Renderer`.
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import tempfile
+import unicodedata
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from pramaan.errors import HostError
+
+__all__ = [
+    "BUNDLED_FAMILIES",
+    "FONT_FOLDER",
+    "bundled_font_files",
+    "configure_fonts",
+    "fonts_fingerprint",
+    "printable_code_points",
+    "require_configured_fonts",
+]
+
+FONT_FOLDER: Final = Path("/usr/share/fonts/truetype/noto")
+
+BUNDLED_FAMILIES: Final = {
+    "NotoSerifDisplay": "Latin, Greek, Cyrillic: large sizes",
+    "NotoSerif": "Latin, Greek, Cyrillic",
+    "NotoSans": "Latin, Greek, Cyrillic: small print",
+    "NotoSerifDevanagari": "Devanagari",
+    "NotoSerifBengali": "Bengali, Assamese",
+    "NotoSerifGujarati": "Gujarati",
+    "NotoSerifGurmukhi": "Gurmukhi",
+    "NotoSansOriya": "Odia (this release has no serif)",
+    "NotoSerifTamil": "Tamil",
+    "NotoSerifTelugu": "Telugu",
+    "NotoSerifKannada": "Kannada",
+    "NotoSerifMalayalam": "Malayalam",
+    "NotoNastaliqUrdu": "Urdu and the other languages in Arabic script",
+    "NotoSansOlChiki": "Santali",
+    "NotoSansMeeteiMayek": "Manipuri",
+}
+"""Family as in the file's name, and what it is for; each in Regular and Bold."""
+
+_LIBRARIES: Final = {
+    "libpango-1.0.so.0": "libpango-1.0-0",
+    "libpangoft2-1.0.so.0": "libpangoft2-1.0-0",
+    "libharfbuzz-subset.so.0": "libharfbuzz-subset0",
+}
+"""Shared library and the Debian package that brings it."""
+
+_FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Co", "Cs", "Cn", "Cf", "Zl", "Zp"})
+_PRINTABLE_FORMAT_CHARACTERS: Final = frozenset("\u200c\u200d\u200e\u200f")
+_CONFIGURATION_NAME: Final = "pramaan-fonts.conf"
+
+_CONFIGURATION: Final = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
+<fontconfig>
+  <dir>{fonts}</dir>
+  <cachedir>{cache}</cachedir>
+  <match target="font">
+    <edit name="hinting" mode="assign"><bool>false</bool></edit>
+    <edit name="autohint" mode="assign"><bool>false</bool></edit>
+  </match>
+</fontconfig>
+"""
+
+
+@lru_cache(maxsize=1)
+def bundled_font_files() -> tuple[Path, ...]:
+    """The font files, sorted by name.
+
+    Raises HostError naming the missing files and the package to install.
+    """
+    files = [FONT_FOLDER / f"{name}-{face}.ttf" for name in BUNDLED_FAMILIES for face in ("Regular", "Bold")]
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise HostError(
+            f"{len(missing)} font file(s) missing from {FONT_FOLDER}: {', '.join(missing)}; "
+            "install them with: apt-get install fonts-noto-core"
+        )
+    return tuple(sorted(files))
+
+
+@lru_cache(maxsize=1)
+def fonts_fingerprint() -> str:
+    """SHA-256, in hex, of the bundled files' names and bytes: other fonts print other certificates.
+
+    Raises HostError as `bundled_font_files`.
+    """
+    digest = hashlib.sha256()
+    for file in bundled_font_files():
+        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def printable_code_points() -> frozenset[int]:
+    """Every code point that a bundled font holds and that a name may contain.
+
+    Controls, private use, unassigned code points and line separators never count, nor do format characters,
+    but for the joiners and the two direction marks, which Indic and Arabic orthography needs.
+
+    Raises HostError as `bundled_font_files`.
+    """
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
+    from fontTools.ttLib import TTFont
+
+    held: set[int] = set()
+    for file in bundled_font_files():
+        with TTFont(file, lazy=True) as font:
+            held.update(font.getBestCmap())
+    return frozenset(point for point in held if _may_be_printed(chr(point)))
+
+
+def _may_be_printed(character: str) -> bool:
+    if character in _PRINTABLE_FORMAT_CHARACTERS:
+        return True
+    return unicodedata.category(character) not in _FORBIDDEN_CATEGORIES
+
+
+def configure_fonts(folder: Path) -> Path:
+    """Make Pango in this process, and in those it starts, know the bundled fonts only.
+
+    Writes a fontconfig file, links to the fonts and fontconfig's cache under `folder`, which must be
+    writable; safe to repeat, also from several processes at once. Sets `FONTCONFIG_FILE` and
+    `PANGO_LANGUAGE`, so it must come before the first `Renderer`. Returns the fontconfig file.
+
+    Raises HostError naming what is missing, a font or a library, and the package to install.
+    """
+    require_libraries()
+    files = bundled_font_files()
+    # A new set gets a new folder: fontconfig trusts its cache while the folder's own time is unchanged.
+    root = folder.absolute() / fonts_fingerprint()[:16]
+    (links := root / "fonts").mkdir(parents=True, exist_ok=True)
+    for file in files:
+        _link(links / file.name, target=file)
+    text = _CONFIGURATION.format(fonts=_escaped(links), cache=_escaped(root / "cache"))
+    _write_whole(configuration := root / _CONFIGURATION_NAME, text)
+    os.environ["FONTCONFIG_FILE"] = str(configuration)
+    # Without it Pango looks at LANGUAGE when it shapes text whose script is not that of its language.
+    os.environ["PANGO_LANGUAGE"] = "en"
+    return configuration
+
+
+def require_configured_fonts() -> None:
+    """Raise HostError unless `configure_fonts` was called here or in the process that started this one."""
+    configuration = Path(os.environ.get("FONTCONFIG_FILE", ""))
+    if configuration.name != _CONFIGURATION_NAME or not configuration.is_file():
+        raise HostError("no fonts are configured: call configure_fonts(folder) before the first Renderer")
+
+
+def require_libraries() -> None:
+    """Raise HostError naming the packages of the shared libraries that WeasyPrint needs and that are missing.
+
+    WeasyPrint does without libharfbuzz-subset, silently, and then takes more than ten times as long.
+    """
+    if missing := [package for library, package in _LIBRARIES.items() if not _loads(library)]:
+        raise HostError(
+            f"shared libraries are missing: install them with: apt-get install {' '.join(missing)}"
+        )
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _link(link: Path, *, target: Path) -> None:
+    try:
+        link.symlink_to(target)
+    except FileExistsError:
+        if link.readlink() != target:
+            raise HostError(
+                f"{link} should be a link to {target}: remove its folder and start again"
+            ) from None
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write so that a process that reads at the same time sees the old file or the new one."""
+    if path.is_file() and path.read_text() == text:
+        return
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        file.write(text)
+    Path(file.name).replace(path)
+
+
+def _escaped(path: Path) -> str:
+    from xml.sax.saxutils import escape
+
+    return escape(str(path))

@@ -1,0 +1,26 @@
+"""The group of all commands. Heavy modules are imported by the command that needs them, so that `--help` is quick."""
+
+import logging
+
+import click
+
+from pramaan.cli.pipeline import issue, load
+from pramaan.cli.platform import down, status, up
+from pramaan.cli.registry import attach, detach, issuer
+
+__all__ = ["pramaan"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--verbose", is_flag=True, help="Log what happens, not only what comes out.")
+@click.version_option(package_name="pramaan")
+def pramaan(*, verbose: bool) -> None:
+    """Issue course-completion certificates: right, beautiful, and verifiable by anyone."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.ERROR,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+for command in (up, down, status, load, issue, attach, detach, issuer):
+    pramaan.add_command(command)

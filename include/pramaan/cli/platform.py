@@ -1,0 +1,51 @@
+"""`pramaan up`, `down`, `status`: the platform on this machine."""
+
+import click
+
+from pramaan.cli.console import json_option, print_json, print_table, step
+
+__all__ = ["down", "status", "up"]
+
+
+@click.command()
+@click.option("--sample", is_flag=True, help="Drop the bundled sample into the landing folder and wait for its certificates.")
+def up(*, sample: bool) -> None:
+    """Start the platform: Postgres, the registry, the rules, and Airflow's four parts."""
+    from pramaan.cli.workplace import open_pipeline
+    from pramaan.host.platform import start_airflow
+    from pramaan.settings import load_settings
+
+    settings = load_settings()
+    pipeline = open_pipeline(settings)
+    start_airflow(settings, report=step)
+    if sample:
+        from pramaan.cli.sample import run_sample
+
+        run_sample(settings, pipeline)
+
+
+@click.command()
+def down() -> None:
+    """Stop everything that runs for this home; leave no process behind."""
+    from pramaan.host.platform import stop
+    from pramaan.settings import load_settings
+
+    stop(load_settings())
+    click.echo("Everything is down.")
+
+
+@click.command()
+@json_option
+def status(*, as_json: bool) -> None:
+    """Say where everything is, what runs, what waits and what failed."""
+    from pramaan.cli.overview import overview
+    from pramaan.settings import load_settings
+
+    seen = overview(load_settings())
+    if as_json:
+        print_json(seen)
+        return
+    print_table("Where", seen["where"])
+    print_table("Processes", seen["processes"])
+    print_table("Waits", seen["waiting"])
+    print_table("Failed", seen["failed"])

@@ -1,0 +1,184 @@
+"""Attachments: certificates asserted to courses, each version in force for an interval (tables `registry.attachments`,
+`template_versions`).
+
+At most one is in force for a course at any instant: a constraint of the database says so, not only this code. Every change
+notes the course in `ops.changed_keys`, so that the decisions it touches are made again.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from psycopg.errors import ExclusionViolation
+
+from pramaan.database.connect import Connection
+from pramaan.errors import RegistryError
+
+__all__ = ["Criteria", "KeptTemplate", "attach", "detach", "succeed_for_issuer", "template_archive"]
+
+
+_SUCCESSOR = """
+    insert into registry.attachments
+        (course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, valid_from, valid_to,
+         asserted_by, reason)
+    select course_id, tenant_id, template_id, template_version, issuer_id, %s, criteria, now(), %s, %s, %s
+    from registry.attachments where attachment_id = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """Who may earn it, beyond completing: users of these tenants only (empty: all), with at least this mean score."""
+
+    recipient_tenants: tuple[str, ...] = ()
+    minimum_score: float | None = None
+
+    def as_json(self) -> str:
+        """The form in which an attachment keeps it; a criterion that is not asked for is absent."""
+        values: dict[str, object] = {}
+        if self.recipient_tenants:
+            values["recipient_tenants"] = sorted(set(self.recipient_tenants))
+        if self.minimum_score is not None:
+            values["minimum_score"] = self.minimum_score
+        return json.dumps(values)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTemplate:
+    """A template folder as the registry keeps it: its id, content hash and archive."""
+
+    template_id: str
+    version: str
+    archive: bytes = field(repr=False)
+
+
+def attach(
+    connection: Connection,
+    course_id: str,
+    *,
+    template: KeptTemplate,
+    issuer_id: str,
+    criteria: Criteria,
+    valid_from: datetime,
+    asserted_by: str,
+    reason: str | None = None,
+) -> UUID:
+    """Assert a certificate to a course from `valid_from` on; returns the attachment's id.
+
+    Raises RegistryError: `course_not_found`, `course_not_published`, `issuer_not_found`, `issuer_of_other_tenant`,
+    `certificate_already_attached`, `invalid_criteria`.
+    """
+    if criteria.minimum_score is not None and not 0 <= criteria.minimum_score <= 100:  # noqa: PLR2004 - per cent
+        raise RegistryError("invalid_criteria", f"minimum_score {criteria.minimum_score:g} is outside 0 to 100")
+    try:
+        with connection.transaction():
+            tenant_id = _published_course_tenant(connection, course_id)
+            issuer_version = _issuer_version(connection, issuer_id, tenant_id=tenant_id)
+            _keep_template(connection, template)
+            row = connection.execute(
+                "insert into registry.attachments (course_id, tenant_id, template_id, template_version, issuer_id, "
+                "issuer_version, criteria, valid_from, asserted_by, reason) "
+                "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning attachment_id",
+                (course_id, tenant_id, template.template_id, template.version, issuer_id, issuer_version,
+                 criteria.as_json(), valid_from, asserted_by, reason),
+            ).fetchone()  # fmt: skip
+            _note_change(connection, course_id)
+    except ExclusionViolation as error:
+        raise RegistryError(
+            "certificate_already_attached",
+            f"course {course_id} already has a certificate in force after {valid_from.isoformat()}; detach it first",
+        ) from error
+    return cast(UUID, row[0])  # type: ignore[index]
+
+
+def detach(connection: Connection, course_id: str, *, valid_to: datetime) -> UUID:
+    """End the course's attachment at `valid_to`; what was earned before stays earned. Returns the attachment's id.
+
+    Raises RegistryError `certificate_not_attached` when none was in force then.
+    """
+    with connection.transaction():
+        row = connection.execute(
+            "update registry.attachments set valid_to = %s "
+            "where course_id = %s and valid_from <= %s and valid_to is null returning attachment_id",
+            (valid_to, course_id, valid_to),
+        ).fetchone()
+        if row is None:
+            raise RegistryError(
+                "certificate_not_attached",
+                f"course {course_id} has no open certificate that was in force at {valid_to.isoformat()}",
+            )
+        _note_change(connection, course_id)
+    return cast(UUID, row[0])
+
+
+def succeed_for_issuer(connection: Connection, issuer_id: str, version: int, *, asserted_by: str) -> None:
+    """Close the issuer's open attachments now and open their successors with its new version, in the caller's transaction.
+
+    An attachment that is to begin later has nothing to close: it simply takes the new version.
+    """
+    connection.execute(
+        "update registry.attachments set issuer_version = %s where issuer_id = %s and valid_from > now()",
+        (version, issuer_id),
+    )
+    still_open = connection.execute(
+        "select attachment_id, course_id, valid_to from registry.attachments "
+        "where issuer_id = %s and valid_from <= now() and (valid_to is null or valid_to > now()) for update",
+        (issuer_id,),
+    ).fetchall()
+    for attachment_id, course_id, valid_to in still_open:
+        connection.execute(
+            "update registry.attachments set valid_to = now() where attachment_id = %s", (attachment_id,)
+        )
+        connection.execute(_SUCCESSOR, (version, valid_to, asserted_by, f"issuer version {version}", attachment_id))
+        _note_change(connection, cast(str, course_id))
+
+
+def template_archive(connection: Connection, template_id: str, version: str) -> bytes:
+    """The archive of a kept template version. Raises KeyError when there is none."""
+    row = connection.execute(
+        "select archive from registry.template_versions where template_id = %s and version = %s",
+        (template_id, version),
+    ).fetchone()
+    if row is None:
+        raise KeyError((template_id, version))
+    return cast(bytes, row[0])
+
+
+def _published_course_tenant(connection: Connection, course_id: str) -> str:
+    row = connection.execute(
+        "select tenant_id, status, min(published_at) over () from raw.courses where course_id = %s "
+        "order by updated_at desc limit 1",
+        (course_id,),
+    ).fetchone()
+    if row is None:
+        raise RegistryError("course_not_found", f"there is no course {course_id}; load it first")
+    if row[1] == "Draft" or row[2] is None:
+        raise RegistryError("course_not_published", f"course {course_id} is not published")
+    return cast(str, row[0])
+
+
+def _issuer_version(connection: Connection, issuer_id: str, *, tenant_id: str) -> int:
+    row = connection.execute(
+        "select tenant_id, (select max(version) from registry.issuer_versions as v where v.issuer_id = i.issuer_id) "
+        "from registry.issuers as i where issuer_id = %s for share",
+        (issuer_id,),
+    ).fetchone()
+    if row is None:
+        raise RegistryError("issuer_not_found", f"there is no issuer {issuer_id}; add it with `pramaan issuer add`")
+    if row[0] != tenant_id:
+        raise RegistryError("issuer_of_other_tenant", f"issuer {issuer_id} is not of the course's tenant {tenant_id}")
+    return cast(int, row[1])
+
+
+def _keep_template(connection: Connection, template: KeptTemplate) -> None:
+    connection.execute(
+        "insert into registry.template_versions (template_id, version, archive) values (%s, %s, %s) "
+        "on conflict do nothing",
+        (template.template_id, template.version, template.archive),
+    )
+
+
+def _note_change(connection: Connection, course_id: str) -> None:
+    connection.execute("insert into ops.changed_keys (kind, course_id) values ('attachment', %s)", (course_id,))

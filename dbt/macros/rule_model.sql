@@ -18,9 +18,10 @@
     set local enable_nestloop = off;
 {% endmacro %}
 
+{#- Kept without the database's name, so that it also holds in a copy of the database under another. -#}
 {% macro deploy_rule_statement() %}
     analyze {{ this }};
     insert into ops.rule_statements (model, statement)
-    values ('{{ this.identifier }}', $statement${{ model.compiled_code }}$statement$)
+    values ('{{ this.identifier }}', $statement${{ model.compiled_code | replace('"' ~ target.database ~ '".', '') }}$statement$)
     on conflict (model) do update set statement = excluded.statement, deployed_at = now()
 {% endmacro %}

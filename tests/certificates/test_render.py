@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pikepdf
 import pypdfium2
 import pytest
+import segno
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -254,8 +255,8 @@ def test_only_the_templates_own_files_are_served(
         ("certificate.css", "text-align: center", "text-allign: center", "text-allign"),
         (
             "certificate.css",
-            "html {",
-            '@import "https://example.com/a.css"; html {',
+            "@page {",
+            '@import "https://example.com/a.css"; @page {',
             "no file of the template",
         ),
         ("certificate.html", "{{ completed_month }}", "{{ completed_moth }}", "completed_moth"),
@@ -280,3 +281,18 @@ def test_a_wrong_template_is_refused_with_what_is_wrong(  # noqa: PLR0917
     with pytest.raises(TemplateError, match=re.escape(said)):
         Renderer(with_file(classic, name, old=old, new=new), zone=INDIA).render(fields)
     caplog.clear()
+
+
+def test_the_printed_qr_code_is_the_address(renderer: Renderer, fields: Fields) -> None:
+    pdf = renderer.render(fields)
+    match = re.search(rb"q ([\d.]+) 0 0 -([\d.]+) ([\d.]+) ([\d.]+) cm 1 g", content_of(pdf))
+    assert match is not None
+    module_pt, _, left_pt, top_pt = map(float, match.groups())
+    with pypdfium2.PdfDocument(pdf) as document:
+        image = document[0].render(scale=4).to_pil().convert("L")
+    expected = segno.make_qr(str(fields["verify_url"]), error="m").matrix
+    for y, row in enumerate(expected):
+        for x, dark in enumerate(row):
+            across = int((left_pt + (x + 0.5) * module_pt) * 4)
+            down = int(image.height - (top_pt - (y + 0.5) * module_pt) * 4)
+            assert (image.getpixel((across, down)) < 128) == bool(dark)

@@ -1,18 +1,13 @@
 """Homes on this machine: real Postgres, real supervisord, ports that were free a moment ago."""
 
-import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from homes import MakeHome, settings_of
+from homes import MakeHome, remove, settings_of
 
-from pramaan.host import platform
-from pramaan.host.home import home_id
-from pramaan.host.postgres_binaries import MACHINE_FOLDER
 from pramaan.settings import Settings
 
 
@@ -26,7 +21,7 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def make_home() -> Iterator[MakeHome]:
+def make_home(open_folder: Path, tmp_path: Path) -> Iterator[MakeHome]:  # noqa: ARG001 - they outlive the homes
     """Settings for a home at a path; at the end everything of it is stopped and removed."""
     made: list[Settings] = []
 
@@ -36,11 +31,7 @@ def make_home() -> Iterator[MakeHome]:
 
     yield make
     for settings in made:
-        platform.stop(settings)
-        if (settings.home / "home_id").exists() and os.geteuid() == 0:
-            shutil.rmtree(MACHINE_FOLDER / home_id(settings), ignore_errors=True)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(settings.home)
+        remove(settings)
 
 
 @pytest.fixture

@@ -1,11 +1,16 @@
 """What the tests of homes share: free ports, and what runs for a home."""
 
+import contextlib
+import os
 import random
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from pramaan.host import processes
+from pramaan.host import platform, processes
+from pramaan.host.home import home_id
+from pramaan.host.postgres_binaries import MACHINE_FOLDER
 from pramaan.settings import Settings
 
 MakeHome = Callable[[Path], Settings]
@@ -39,3 +44,12 @@ def of_home(settings: Settings) -> list[processes.Process]:
         if str(process.folder or "").startswith((home, data))
         or any(argument.startswith((home, data)) for argument in process.arguments)
     ]
+
+
+def remove(settings: Settings) -> None:
+    """Stop everything of a home and delete it, with what root keeps for it elsewhere."""
+    platform.stop(settings)
+    if (settings.home / "home_id").exists() and os.geteuid() == 0:
+        shutil.rmtree(MACHINE_FOLDER / home_id(settings), ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(settings.home)

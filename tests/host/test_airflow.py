@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from homes import of_home, settings_of
+from homes import of_home, remove, settings_of
 from pydantic import SecretStr
 
 from pramaan.host import platform
@@ -76,7 +76,7 @@ def airflow_is_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Se
         platform.start_airflow(settings, report=lines.append, dags_folder=folder / "dags")
         yield settings, lines
     finally:
-        platform.stop(settings)
+        remove(settings)
 
 
 def _pids(settings: Settings) -> dict[str, int]:

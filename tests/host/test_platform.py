@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -156,6 +157,19 @@ def test_stopping_finds_what_lost_its_supervisor(home: Settings) -> None:
     (supervisord,) = [p for p in of_home(home) if "supervisor.supervisord" in p.arguments]
     os.kill(supervisord.pid, signal.SIGKILL)
 
+    platform.stop(home)
+
+    assert of_home(home) == []
+
+
+def test_a_home_that_was_deleted_while_it_ran_can_be_stopped_and_made_anew(home: Settings) -> None:
+    platform.ensure_database(home)
+    shutil.rmtree(home.home)
+
+    assert _value(platform.ensure_database(home), "select 1") == 1
+    assert len([p for p in of_home(home) if "supervisor.supervisord" in p.arguments]) == 1
+
+    shutil.rmtree(home.home)
     platform.stop(home)
 
     assert of_home(home) == []

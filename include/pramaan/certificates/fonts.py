@@ -26,6 +26,7 @@ __all__ = [
     "fonts_fingerprint",
     "printable_code_points",
     "require_configured_fonts",
+    "require_libraries",
 ]
 
 FONT_FOLDER: Final = Path("/usr/share/fonts/truetype/noto")

@@ -39,7 +39,7 @@ _ENTITLED = """
             'signatory_name', issuers.signatory_name,
             'signatory_designation', issuers.signatory_designation,
             'verify_url', %(verify_base)s || {certificate_id},
-            'language', coalesce(users.language, 'en')
+            'language', case when users.language ~ '^[A-Za-z]{{2,3}}(-[A-Za-z0-9]{{2,8}})*$' then users.language else 'en' end
         ) as render_input
     from marts.fct_certificate_decisions as decisions
     {scope}

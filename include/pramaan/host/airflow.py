@@ -199,12 +199,16 @@ def airflow_programs(settings: "Settings", *, environment: Mapping[str, str]) ->
         "startsecs": "5",
         "startretries": "100",
         "stopwaitsecs": "25",
-        "stopasgroup": "true",
         "killasgroup": "true",
     }
+    # The triggerer ends its one child itself; signalled together, each waits 10 s for the other.
     return [
         Program(
-            name, AIRFLOW_GROUP, (*launch, *command), working_folder(settings, name), tuple(options.items())
+            name,
+            AIRFLOW_GROUP,
+            (*launch, *command),
+            working_folder(settings, name),
+            (*options.items(), ("stopasgroup", "false" if name == "triggerer" else "true")),
         )
         for name, command in AIRFLOW_PARTS.items()
     ]

@@ -8,6 +8,7 @@ killed.
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pramaan.errors import HostError
 from pramaan.host.account import Account, can_reach, run_as, server_account
 from pramaan.host.home import home_id, prepare_home, read_secret
 from pramaan.host.postgres_binaries import MACHINE_FOLDER, Binaries, find_binaries
+from pramaan.host.processes import end, list_processes
 
 if TYPE_CHECKING:
     from pramaan.settings import Settings
@@ -150,6 +152,10 @@ def _make(settings: "Settings", binaries: Binaries, account: Account | None) -> 
 def _work_folder(parent: Path, account: Account | None) -> Path | None:
     """A temporary folder of the account's own, or None when the account cannot reach it there."""
     for left_behind in parent.glob(f"{_UNFINISHED}*"):
+        orphans = [
+            p for p in list_processes() if any(str(left_behind) in argument for argument in p.arguments)
+        ]
+        end(orphans, first=signal.SIGTERM, grace_seconds=5, last=signal.SIGKILL)
         shutil.rmtree(left_behind, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=parent))
     # Some mounted folders refuse to change owners even to root: then the account cannot have data there.

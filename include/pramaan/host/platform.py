@@ -27,7 +27,7 @@ from pramaan.host.postgres import (
     postmaster,
     refuse_taken_port,
 )
-from pramaan.host.supervisor import ProcessRecord, Program, Supervisor
+from pramaan.host.supervisor import ProcessRecord, Program, Supervisor, find_supervisord
 from pramaan.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
@@ -96,11 +96,12 @@ def stop(settings: "Settings") -> None:
 
     Safe to repeat, and does nothing where there is no home. Raises HostError naming what could not be ended.
     """
-    if not (settings.home / "home_id").exists():
+    process = find_supervisord(settings.home)
+    if process is None and not (settings.home / "home_id").exists():
         return
+    prepare_home(settings)
     with _lock(settings):
         supervisor = Supervisor(settings)
-        process = supervisor.process()
         family = processes.descendants(process.pid) if process else []
         if supervisor.answers():
             supervisor.stop_group(airflow.AIRFLOW_GROUP)
@@ -148,6 +149,7 @@ def _start_postgres(settings: "Settings") -> None:
         _refuse_other_port(settings, lock_file)
         return
     if not alive:
+        supervisor.shut_down()
         _end_airflow(settings, also=[])
     _end_postgres(settings)
     cluster = prepare_cluster(settings)

@@ -120,6 +120,6 @@ def _read(pid: int) -> Process | None:
 
 def _link(path: Path) -> Path | None:
     try:
-        return path.readlink()
+        return Path(str(path.readlink()).removesuffix(" (deleted)"))
     except OSError:
         return None

@@ -26,7 +26,7 @@ from pramaan.host.processes import Process, end, is_running, list_processes
 if TYPE_CHECKING:
     from pramaan.settings import Settings
 
-__all__ = ["ProcessRecord", "Program", "Supervisor"]
+__all__ = ["ProcessRecord", "Program", "Supervisor", "find_supervisord"]
 
 _SOCKET_PATH_LIMIT_BYTES: Final = 90
 """The kernel takes 107; supervisord first binds to the name with its process id behind it."""
@@ -63,7 +63,7 @@ class Supervisor:
     def __init__(self, settings: "Settings") -> None:
         self._home = settings.home
         self._folder = settings.home / "run"
-        self._configuration = self._folder / "supervisord.conf"
+        self._configuration = _configuration_of(settings.home)
         self._name = f"pramaan-{home_id(settings)}"
         self._socket = self._folder / "supervisor.sock"
         if len(os.fsencode(self._socket)) > _SOCKET_PATH_LIMIT_BYTES:
@@ -77,20 +77,15 @@ class Supervisor:
             return False
 
     def process(self) -> Process | None:
-        """Its process, found by its command line: a process id in a file may be another's by now."""
-        ours = str(self._configuration)
-        for process in list_processes():
-            if ours in process.arguments and "supervisor.supervisord" in process.arguments:
-                return process
-        return None
+        """Its process, whether it answers or not; None when it is down."""
+        return find_supervisord(self._home)
 
     def start(self, programs: Sequence[Program]) -> None:
         """Start supervisord with `programs`, none of which it starts by itself; a hanging one is ended first.
 
         Raises HostError with supervisord's own words.
         """
-        if (hanging := self.process()) is not None:
-            end([hanging], first=signal.SIGTERM, grace_seconds=10, last=signal.SIGKILL)
+        self.shut_down()
         self._write(programs)
         command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._configuration)]
         answer = subprocess.run(  # noqa: S603 - built here
@@ -209,6 +204,19 @@ class Supervisor:
                 return getattr(proxy.supervisor, method)(*arguments)
         except (OSError, xmlrpc.client.Error) as error:
             raise HostError(f"supervisord of {self._home} does not do {method}: {error}") from error
+
+
+def find_supervisord(home: Path) -> Process | None:
+    """The supervisord of `home`, by its command line: a process id in a file may be another's by now."""
+    ours = str(_configuration_of(home))
+    for process in list_processes():
+        if ours in process.arguments and "supervisor.supervisord" in process.arguments:
+            return process
+    return None
+
+
+def _configuration_of(home: Path) -> Path:
+    return home / "run" / "supervisord.conf"
 
 
 class _Connection(UnixStreamHTTPConnection):  # type: ignore[misc] # supervisor carries no types

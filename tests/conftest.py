@@ -1,0 +1,112 @@
+"""Fixtures named for a state of the world. One real Postgres, a fresh database a test."""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pramaan.database.connect import Connection, connect
+from pramaan.host.platform import ensure_database, stop
+from pramaan.host.postgres import superuser_database_url
+from pramaan.pipeline import Pipeline
+from pramaan.settings import Settings
+
+OULAD = Path(__file__).resolve().parents[2] / "shared" / "data" / "oulad" / "to_feeds.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment() -> None:
+    """No test sees the developer's own home or database."""
+    for name in [n for n in os.environ if n.startswith(("PRAMAAN_", "AIRFLOW_", "DBT_"))]:
+        del os.environ[name]
+
+
+def free_port_base() -> int:
+    """The first of four ports in a row that nothing listens on."""
+    for base in range(21_000, 60_000, 10):
+        try:
+            for port in range(base, base + 4):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
+    raise RuntimeError("no four free ports in a row")
+
+
+@pytest.fixture(scope="session")
+def session_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A home of its own for the test session; its Postgres is migrated and has the rules deployed."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"), port_base=free_port_base())
+    try:
+        Pipeline(settings, url=ensure_database(settings)).prepare()
+        yield settings
+    finally:
+        stop(settings)
+        shutil.rmtree((settings.home / "postgres").resolve(), ignore_errors=True)
+
+
+@pytest.fixture
+def settings(session_settings: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """An empty warehouse and registry, an empty landing folder and an empty store, for one test."""
+    name = f"test_{os.urandom(6).hex()}"
+    with psycopg.connect(superuser_database_url(session_settings), autocommit=True) as server:
+        server.execute(f"create database {name} template pramaan owner pramaan strategy file_copy")
+        url = ensure_database(session_settings).rpartition("/")[0] + f"/{name}"
+        yield session_settings.model_copy(
+            update={
+                "database_url": _secret(url),
+                "landing": f"file://{tmp_path}/landing",
+                "store": f"file://{tmp_path}/store",
+            }
+        )
+        server.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def pipeline(settings: Settings) -> Pipeline:
+    """The pipeline on that empty world."""
+    return Pipeline(settings, url=database_url(settings))
+
+
+@pytest.fixture
+def connection(settings: Settings) -> Iterator[Connection]:
+    """A connection to that empty world."""
+    with connect(database_url(settings)) as opened:
+        yield opened
+
+
+def database_url(settings: Settings) -> str:
+    """The test's own database."""
+    assert settings.database_url is not None
+    return settings.database_url.get_secret_value()
+
+
+@pytest.fixture
+def oulad_feeds(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the feeds of real enrolments (module AAA) in a format; skips where they are not at hand."""
+    import subprocess
+    import sys
+
+    def write(fmt: str = "parquet", modules: str = "AAA") -> Path:
+        if not OULAD.exists():
+            pytest.skip("the Open University data set is not beside this checkout")
+        out = tmp_path / f"oulad-{fmt}"
+        subprocess.run(
+            [sys.executable, str(OULAD), str(out), "--format", fmt, "--modules", modules],
+            check=True,
+            capture_output=True,
+        )
+        return out
+
+    return write
+
+
+def _secret(value: str) -> object:
+    from pydantic import SecretStr
+
+    return SecretStr(value)

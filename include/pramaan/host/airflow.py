@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from pramaan.host.home import read_secret, write_private
 from pramaan.host.supervisor import Program
 from pramaan.settings import PROJECT_ROOT
+from pramaan.warehouse.dbt import dbt_environment
 
 if TYPE_CHECKING:
     from pramaan.settings import Settings
@@ -28,6 +29,7 @@ __all__ = [
     "admin_password_file",
     "airflow_environment",
     "airflow_programs",
+    "part_names",
     "working_folder",
 ]
 
@@ -39,7 +41,8 @@ AIRFLOW_PARTS: Final[dict[str, tuple[str, ...]]] = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
-"""Program name -> Airflow's command. All parts share a log folder: none needs to serve logs to a network."""
+"""Program name -> Airflow's command. The first serves the others, so it stops last. All share one log folder:
+none needs to serve logs to a network."""
 
 _FORWARDED: Final = (
     *("PRAMAAN_", "AIRFLOW_", "AWS_", "AZURE_", "GOOGLE_", "FSSPEC_", "S3_", "OTEL_", "SSL_", "REQUESTS_CA"),
@@ -78,6 +81,7 @@ def airflow_environment(
         | kept
         | {"PATH": ":".join(folders)}
         | _pramaan_variables(settings, connections)
+        | dbt_environment(connections.pramaan.get_secret_value(), target=settings.home / "dbt")
         | _wiring(settings, connections, secrets, dags_folder)
     )
 
@@ -199,19 +203,24 @@ def airflow_programs(settings: "Settings", *, environment: Mapping[str, str]) ->
         "startsecs": "5",
         "startretries": "100",
         "stopwaitsecs": "25",
+        "stopasgroup": "true",
         "killasgroup": "true",
     }
-    # The triggerer ends its one child itself; signalled together, each waits 10 s for the other.
     return [
         Program(
             name,
             AIRFLOW_GROUP,
             (*launch, *command),
             working_folder(settings, name),
-            (*options.items(), ("stopasgroup", "false" if name == "triggerer" else "true")),
+            tuple(options.items()),
         )
         for name, command in AIRFLOW_PARTS.items()
     ]
+
+
+def part_names() -> list[str]:
+    """What the supervisor calls the four parts; the first serves the others."""
+    return [f"{AIRFLOW_GROUP}:{name}" for name in AIRFLOW_PARTS]
 
 
 def working_folder(settings: "Settings", part: str) -> Path:

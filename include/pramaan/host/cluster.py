@@ -152,9 +152,7 @@ def _make(settings: "Settings", binaries: Binaries, account: Account | None) -> 
 def _work_folder(parent: Path, account: Account | None) -> Path | None:
     """A temporary folder of the account's own, or None when the account cannot reach it there."""
     for left_behind in parent.glob(f"{_UNFINISHED}*"):
-        orphans = [
-            p for p in list_processes() if any(str(left_behind) in argument for argument in p.arguments)
-        ]
+        orphans = [one for one in list_processes() if str(left_behind) in " ".join(one.arguments)]
         end(orphans, first=signal.SIGTERM, grace_seconds=5, last=signal.SIGKILL)
         shutil.rmtree(left_behind, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=parent))

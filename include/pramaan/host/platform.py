@@ -104,7 +104,7 @@ def stop(settings: "Settings") -> None:
         supervisor = Supervisor(settings)
         family = processes.descendants(process.pid) if process else []
         if supervisor.answers():
-            supervisor.stop_group(airflow.AIRFLOW_GROUP)
+            supervisor.stop(airflow.part_names())
         tasks = [member for member in family if not member.program.startswith("postgres")]
         _end_airflow(settings, also=tasks)
         supervisor.shut_down()

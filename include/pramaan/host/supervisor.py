@@ -4,6 +4,7 @@ It outlives whoever started it, restarts what dies, and holds no terminal. Its o
 nothing of the shell that started it leaks into Postgres or Airflow.
 """
 
+import contextlib
 import os
 import shlex
 import signal
@@ -33,12 +34,18 @@ _SOCKET_PATH_LIMIT_BYTES: Final = 90
 
 _TEMPORARY: Final = Path("/tmp")  # noqa: S108 - the same place for every process, whatever its TMPDIR says
 _ANSWER_SECONDS: Final = 10.0
-_STOPPED: Final = frozenset({"stopped", "exited", "fatal", "unknown"})
+_STOP_SECONDS: Final = 180.0
+_STARTABLE: Final = frozenset({"stopped", "exited", "fatal", "unknown"})
+_STOPPABLE: Final = frozenset({"starting", "running", "backoff"})
+_ENDED: Final = frozenset({"stopped", "fatal", "unknown"})
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One supervised process; `group` is empty when it stands by itself, `options` are supervisord's."""
+    """One supervised process; the first of a group stops last.
+
+    `group` is empty when it stands by itself; `options` are in supervisord's own words.
+    """
 
     name: str
     group: str
@@ -116,7 +123,7 @@ class Supervisor:
         answer = cast("list[list[list[str]]]", self._call("reloadConfig"))
         added, changed, _ = answer[0]
         for group in changed:
-            self.stop_group(group)
+            self.stop([_full_name(program) for program in programs if group in {program.group, program.name}])
             self._call("removeProcessGroup", group)
         for group in (*changed, *added):
             self._call("addProcessGroup", group)
@@ -129,23 +136,26 @@ class Supervisor:
     def start_program(self, name: str) -> None:
         """Start one program, e.g. `airflow:scheduler`, unless it runs or is starting; returns at once."""
         state = {record.name: record.state for record in self.records()}.get(name)
-        if state in _STOPPED:
+        if state in _STARTABLE:
             self._call("startProcess", name, False)
 
-    def stop_group(self, group: str) -> None:
-        """Stop a group and wait until it is stopped; nothing happens when there is no such group.
+    def stop(self, names: Sequence[str]) -> None:
+        """Stop these programs and wait: the first after all others, as it serves them. Unknown ones are none.
 
         Raises HostError when a process does not stop within its own time.
         """
-        members = [r.name for r in self.records() if r.name == group or r.name.startswith(f"{group}:")]
-        if not members:
-            return
-        self._call("stopProcessGroup", group, False)
-        deadline = time.monotonic() + 180
-        while running := [r.name for r in self.records() if r.name in members and r.state not in _STOPPED]:
-            if time.monotonic() > deadline:
-                raise HostError(f"{', '.join(running)} did not stop: see {self._home / 'logs'}")
-            time.sleep(0.05)
+        for wave in (names[1:], names[:1]):
+            deadline = time.monotonic() + _STOP_SECONDS
+            while running := [r for r in self.records() if r.name in wave and r.state not in _ENDED]:
+                if time.monotonic() > deadline:
+                    left = ", ".join(record.name for record in running)
+                    raise HostError(f"{left} did not stop: see {self._home / 'logs'}")
+                for record in running:
+                    # One that dies meanwhile is refused, and stopped once it is on its way up again.
+                    with contextlib.suppress(HostError):
+                        if record.state in _STOPPABLE:
+                            self._call("stopProcess", record.name, False)
+                time.sleep(0.05)
 
     def shut_down(self) -> None:
         """End supervisord and all it runs, and wait for it; by signal when it does not answer."""
@@ -154,7 +164,7 @@ class Supervisor:
             return
         if self.answers():
             self._call("shutdown")
-            deadline = time.monotonic() + 180
+            deadline = time.monotonic() + _STOP_SECONDS
             while is_running(process) and time.monotonic() < deadline:
                 time.sleep(0.02)
         end([process], first=signal.SIGTERM, grace_seconds=30, last=signal.SIGKILL)
@@ -230,6 +240,10 @@ class _Connection(UnixStreamHTTPConnection):  # type: ignore[misc] # supervisor 
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(_ANSWER_SECONDS)
         self.sock.connect(str(self._path))
+
+
+def _full_name(program: Program) -> str:
+    return f"{program.group}:{program.name}" if program.group else program.name
 
 
 def _section(name: str, values: dict[str, str]) -> Iterable[str]:

@@ -1,0 +1,76 @@
+"""
+### Build the warehouse
+
+Builds and tests every dbt model over all keys, so that what the micro-batches decided is proven again each night, and enqueues every
+entitled completion that has no certificate.
+
+**In:** the `raw` and `registry` schemas. **Out:** `staging`, `intermediate`, `marts`; the statements that the micro-batches run
+(`ops.rule_statements`); pending certificates, if any were missing.
+
+**Schedule:** nightly at 02:00 of the platform's time zone.
+
+**A re-run** rebuilds the same tables from the same facts. Micro-batches go on meanwhile; only while one of the two rule tables is
+rebuilt do they wait for it (the rules' lock).
+
+#### Triage
+
+* **A test is red:** the models of this run are built and in use. Read the test's description in `dbt/models`; a `unique_key` or
+  `same_keys` failure on the marts is a fault of ours and urgent, others point at the source data.
+* **A model is red:** its table is as the last good run left it, and micro-batches go on with the statements they have.
+* **`enqueue_missing` enqueued more than 0:** nobody is harmed, they are issued within a minute; but a batch had forgotten them: find out why
+  (`ops.runs`, the logs of `issue_certificates` at the certificates' `completed_at`).
+
+**Owner:** data engineering, on call.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pendulum
+from airflow.sdk import CronTriggerTimetable, dag, task
+from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
+from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
+
+from pramaan import orchestration
+from pramaan.settings import PROJECT_ROOT
+
+DBT_PROJECT = PROJECT_ROOT / "dbt"
+TIMEZONE = os.environ.get("PRAMAAN_TIMEZONE") or "Asia/Kolkata"
+
+
+@dag(
+    schedule=CronTriggerTimetable("0 2 * * *", timezone=TIMEZONE),
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=4),
+    default_args=orchestration.DEFAULT_ARGS,
+    doc_md=__doc__,
+    description="Every dbt model over all keys, tested; nobody left without a certificate",
+    tags=["warehouse", "dbt"],
+)
+def build_warehouse() -> None:
+    models = DbtTaskGroup(
+        group_id="dbt",
+        project_config=ProjectConfig(
+            dbt_project_path=DBT_PROJECT,
+            manifest_path=Path(os.environ.get("DBT_TARGET_PATH", DBT_PROJECT / "target")) / "manifest.json",
+        ),
+        profile_config=ProfileConfig(
+            profile_name="pramaan", target_name="default", profiles_yml_filepath=DBT_PROJECT / "profiles.yml"
+        ),
+        execution_config=ExecutionConfig(
+            execution_mode=ExecutionMode.WATCHER, invocation_mode=InvocationMode.DBT_RUNNER
+        ),
+        render_config=RenderConfig(load_method=LoadMode.DBT_MANIFEST, test_behavior=TestBehavior.AFTER_ALL),
+    )
+
+    @task
+    def enqueue_missing() -> dict[str, int]:
+        return orchestration.enqueue_missing()
+
+    models >> enqueue_missing()
+
+
+build_warehouse()

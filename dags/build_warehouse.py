@@ -27,7 +27,6 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-import pendulum
 from airflow.sdk import CronTriggerTimetable, dag, task
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
@@ -41,7 +40,7 @@ TIMEZONE = os.environ.get("PRAMAAN_TIMEZONE") or "Asia/Kolkata"
 
 @dag(
     schedule=CronTriggerTimetable("0 2 * * *", timezone=TIMEZONE),
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    # Without a start date the first run is the coming night's: none is made up for the night before set-up.
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=4),

@@ -13,7 +13,8 @@ one line per run in `ops.runs`.
 |---|---|---|
 | `load_feeds` | loads each waiting file once, by content | loads what is left; loaded files are known by their bytes |
 | `make_decisions` | decides the keys that facts touched; what is earned becomes `pending` | takes what is still to be decided |
-| `issue_chunk` | renders, stores and records up to 2,000 pending certificates each | goes on with what is not recorded yet, to the same bytes |
+| `plan_chunks` | shares out what is pending: a chunk for each core, at most 2,000 each | plans again |
+| `issue_chunk` | renders, stores and records a chunk of pending certificates | goes on with what is not recorded yet, to the same bytes |
 | `record_run` | writes the run's counts | writes them again |
 
 #### Triage
@@ -32,6 +33,7 @@ one line per run in `ops.runs`.
 **Owner:** data engineering, on call.
 """
 
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -42,7 +44,7 @@ from pramaan import orchestration
 
 
 @dag(
-    schedule=timedelta(minutes=1),
+    schedule="* * * * *",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
@@ -62,13 +64,13 @@ def issue_certificates() -> None:
         return orchestration.make_decisions()
 
     @task
-    def plan_chunks(decided: dict[str, int]) -> list[int]:
-        return orchestration.chunk_numbers(decided["certificates_waiting"])
+    def plan_chunks(decided: dict[str, int]) -> list[dict[str, Any]]:
+        return orchestration.plan_chunks(decided["certificates_waiting"])
 
-    @task(map_index_template="chunk {{ chunk_number }}", max_active_tis_per_dagrun=2)
-    def issue_chunk(chunk: int, loaded: dict[str, Any]) -> dict[str, int]:
-        get_current_context()["chunk_number"] = chunk  # type: ignore[typeddict-unknown-key]
-        return orchestration.issue_chunk(loaded["run_id"])
+    @task(map_index_template="chunk {{ chunk_name }}", max_active_tis_per_dagrun=os.cpu_count())
+    def issue_chunk(chunk: dict[str, Any], loaded: dict[str, Any]) -> dict[str, int]:
+        get_current_context()["chunk_name"] = chunk["name"]  # type: ignore[typeddict-unknown-key]
+        return orchestration.issue_chunk(loaded["run_id"], limit=chunk["limit"])
 
     @task(trigger_rule="none_failed_min_one_success")
     def record_run(loaded: dict[str, Any], decided: dict[str, int], chunks: Any) -> dict[str, int]:

@@ -10,18 +10,28 @@
 -#}
 
 {% macro open_scope_over_all_keys() %}
+    {%- if flags.EMPTY -%}
+        {{ exceptions.raise_compiler_error(
+            this.identifier ~ ": --empty would deploy rules that decide nothing; build rule models without it"
+        ) }}
+    {%- endif -%}
     select pg_advisory_xact_lock({{ 0x5072616D61616E02 }});
     create temp table keys_in_scope on commit drop as
     select user_id, batch_id from {{ source('raw', 'enrolments') }};
     analyze pg_temp.keys_in_scope;
-    -- Every key is in scope: plan for whole tables, not for lookups.
-    set local enable_nestloop = off;
 {% endmacro %}
 
-{#- Kept without the database's name, so that it also holds in a copy of the database under another. -#}
+{#-
+    Kept with the contract's columns in the table's order, whatever the order in which the model selects them, and
+    without the database's name, so that it also holds in a copy of the database under another.
+-#}
 {% macro deploy_rule_statement() %}
+    {%- set compiled = model.compiled_code | replace('"' ~ target.database ~ '"."', '"') -%}
     analyze {{ this }};
     insert into ops.rule_statements (model, statement)
-    values ('{{ this.identifier }}', $statement${{ model.compiled_code | replace('"' ~ target.database ~ '".', '') }}$statement$)
+    values (
+        '{{ this.identifier }}',
+        $statement$select {{ model.columns.keys() | join(', ') }} from ({{ compiled }}) as decided$statement$
+    )
     on conflict (model) do update set statement = excluded.statement, deployed_at = now()
 {% endmacro %}

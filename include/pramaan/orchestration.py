@@ -4,6 +4,7 @@ A step opens the pipeline, does one thing, and returns ids and counts, which is 
 read before a task runs, so that parsing a DAG file stays quick.
 """
 
+import os
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,18 +20,22 @@ if TYPE_CHECKING:
     from pramaan.pipeline import Pipeline
 
 __all__ = [
-    "CHUNK_SIZE",
     "DEFAULT_ARGS",
-    "chunk_numbers",
+    "LARGEST_CHUNK",
+    "SMALLEST_CHUNK",
     "enqueue_missing",
     "issue_chunk",
     "load_feeds",
     "make_decisions",
+    "plan_chunks",
     "record_run",
 ]
 
-CHUNK_SIZE = 2_000
-"""Certificates of one mapped task: about half a minute of rendering, so that a retry repeats little."""
+LARGEST_CHUNK = 2_000
+"""Certificates of one mapped task at most: about a minute of rendering, so that a retry repeats little."""
+
+SMALLEST_CHUNK = 100
+"""Fewer than this are not worth a task of their own, which costs about as much as rendering them."""
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "data-engineering",
@@ -76,14 +81,16 @@ def make_decisions() -> dict[str, int]:
         }
 
 
-def chunk_numbers(waiting: int) -> list[int]:
-    """One number for each chunk of the certificates that wait."""
-    return list(range(1, -(-waiting // CHUNK_SIZE) + 1))
+def plan_chunks(waiting: int) -> list[dict[str, Any]]:
+    """Share out the certificates that wait: a chunk for each core, more where they would grow too large."""
+    cores = os.cpu_count() or 1
+    count = max(-(-waiting // LARGEST_CHUNK), min(cores, -(-waiting // SMALLEST_CHUNK)))
+    return [{"name": f"{n} of {count}", "limit": -(-waiting // count)} for n in range(1, count + 1)]
 
 
-def issue_chunk(run_id: str) -> dict[str, int]:
-    """Issue up to CHUNK_SIZE certificates, whichever no other worker holds; returns counts by outcome."""
-    return asdict(_pipeline().issue_chunk(limit=CHUNK_SIZE, run_id=UUID(run_id)))
+def issue_chunk(run_id: str, *, limit: int) -> dict[str, int]:
+    """Issue up to `limit` certificates, whichever no other worker holds; returns counts by outcome."""
+    return asdict(_pipeline().issue_chunk(limit=limit, run_id=UUID(run_id)))
 
 
 def record_run(

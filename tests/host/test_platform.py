@@ -15,6 +15,7 @@ from homes import MakeHome, free_port_base, of_home
 
 from pramaan.errors import HostError, SettingsError
 from pramaan.host import platform
+from pramaan.host.home import home_id
 from pramaan.host.postgres import airflow_database_url, postmaster, superuser_database_url
 from pramaan.settings import Settings
 
@@ -215,6 +216,8 @@ def test_a_long_path_needs_no_longer_socket(make_home: MakeHome, open_folder: Pa
 
     assert _value(platform.ensure_database(settings), "select 1") == 1
     assert platform.running(settings)
+    platform.stop(settings)
+    assert not Path("/tmp", f"pramaan-{home_id(settings)}").exists()  # noqa: S108 - where its socket was
 
 
 def test_an_interrupted_initialisation_starts_over(home: Settings) -> None:

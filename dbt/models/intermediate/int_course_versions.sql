@@ -2,7 +2,7 @@ with courses as (
     select * from {{ ref('stg_courses') }}
 ),
 
--- The first known version extends backwards: what was true before we heard of the course is not known otherwise.
+-- The first known version extends backwards: nothing else is known of the time before we heard of the course.
 final as (
     select
         course_id,

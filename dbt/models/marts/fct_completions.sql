@@ -27,39 +27,53 @@ course_versions as (
     select * from {{ ref('int_course_versions') }}
 ),
 
--- The batch says which course it is a run of; an enrolment or progress row that says otherwise does not change that.
+-- The batch says which course it is a run of; an enrolment that says otherwise does not change that.
 enrolled as (
     select
-        enrolments.user_id,
-        enrolments.batch_id,
+        keys_in_scope.user_id,
         batches.course_id,
+        keys_in_scope.batch_id,
         batches.tenant_id,
-        enrolments.enrolled_at
+        enrolment.enrolled_at
     from keys_in_scope
-    inner join enrolments
-        on keys_in_scope.user_id = enrolments.user_id
-        and keys_in_scope.batch_id = enrolments.batch_id
-    inner join batches on enrolments.batch_id = batches.batch_id
+    inner join batches on keys_in_scope.batch_id = batches.batch_id
+    inner join lateral (
+        select enrolments.enrolled_at
+        from enrolments
+        where
+            enrolments.user_id = keys_in_scope.user_id
+            and enrolments.batch_id = keys_in_scope.batch_id
+        {{ planned_alone() }}
+    ) as enrolment on true
 ),
 
 contents_in_order as (
     select
-        enrolled.*,
-        progress.completed_at as content_completed_at,
-        row_number() over (
-            partition by enrolled.user_id, enrolled.batch_id
-            order by progress.completed_at
-        ) as contents_completed
+        enrolled.user_id,
+        enrolled.course_id,
+        enrolled.batch_id,
+        enrolled.tenant_id,
+        enrolled.enrolled_at,
+        finished.completed_at as content_completed_at,
+        finished.contents_completed
     from enrolled
-    inner join progress
-        on enrolled.user_id = progress.user_id
-        and enrolled.batch_id = progress.batch_id
-        and enrolled.course_id = progress.course_id
-    where progress.status = 2
+    inner join lateral (
+        select
+            progress.completed_at,
+            row_number() over (order by progress.completed_at) as contents_completed
+        from progress
+        where
+            progress.user_id = enrolled.user_id
+            and progress.batch_id = enrolled.batch_id
+            and progress.course_id = enrolled.course_id
+            and progress.status = 2
+        {{ planned_alone() }}
+    ) as finished on true
+    {{ planned_alone() }}
 ),
 
--- Within one course version, the leaf count is reached when its last content is, the version is in force and the
--- enrolment has begun, whichever comes last.
+-- Within one course version, the leaf count is reached when its last content is, the version is in force and
+-- the enrolment has begun, whichever comes last.
 reached as (
     select
         contents_in_order.user_id,
@@ -75,8 +89,9 @@ reached as (
         ) as reached_at
     from contents_in_order
     inner join course_versions
-        on contents_in_order.course_id = course_versions.course_id
-        and contents_in_order.contents_completed = course_versions.leaf_count
+        on
+            contents_in_order.course_id = course_versions.course_id
+            and contents_in_order.contents_completed = course_versions.leaf_count
 ),
 
 final as (

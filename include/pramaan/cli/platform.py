@@ -1,5 +1,7 @@
 """`pramaan up`, `down`, `status`: the platform on this machine."""
 
+import re
+
 import click
 
 from pramaan.cli.console import json_option, print_json, print_table, step
@@ -45,7 +47,12 @@ def status(*, as_json: bool) -> None:
     if as_json:
         print_json(seen)
         return
-    print_table("Where", seen["where"])
+    print_table("Where", seen["where"] | {"database_url": _without_password(seen["database_url"])})
     print_table("Processes", seen["processes"])
     print_table("Waits", seen["waiting"])
     print_table("Failed", seen["failed"])
+
+
+def _without_password(url: str) -> str:
+    """For people, whose terminals are looked at over shoulders; `--json` gives programs the whole address."""
+    return re.sub(r"(://[^:@/]*):[^@/]*@", r"\1:***@", url)

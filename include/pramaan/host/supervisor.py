@@ -7,6 +7,7 @@ nothing of the shell that started it leaks into Postgres or Airflow.
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -74,7 +75,7 @@ class Supervisor:
         self._name = f"pramaan-{home_id(settings)}"
         self._socket = self._folder / "supervisor.sock"
         if len(os.fsencode(self._socket)) > _SOCKET_PATH_LIMIT_BYTES:
-            self._socket = _short_folder(self._name) / "supervisor.sock"
+            self._socket = _TEMPORARY / self._name / "supervisor.sock"
 
     def answers(self) -> bool:
         """Whether this home's own supervisord answers at its socket."""
@@ -93,6 +94,8 @@ class Supervisor:
         Raises HostError with supervisord's own words.
         """
         self.shut_down()
+        if self._socket.parent != self._folder:
+            _claim(self._socket.parent)
         self._write(programs)
         command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._configuration)]
         answer = subprocess.run(  # noqa: S603 - built here
@@ -159,15 +162,15 @@ class Supervisor:
 
     def shut_down(self) -> None:
         """End supervisord and all it runs, and wait for it; by signal when it does not answer."""
-        process = self.process()
-        if process is None:
-            return
-        if self.answers():
-            self._call("shutdown")
-            deadline = time.monotonic() + _STOP_SECONDS
-            while is_running(process) and time.monotonic() < deadline:
-                time.sleep(0.02)
-        end([process], first=signal.SIGTERM, grace_seconds=30, last=signal.SIGKILL)
+        if (process := self.process()) is not None:
+            if self.answers():
+                self._call("shutdown")
+                deadline = time.monotonic() + _STOP_SECONDS
+                while is_running(process) and time.monotonic() < deadline:
+                    time.sleep(0.02)
+            end([process], first=signal.SIGTERM, grace_seconds=30, last=signal.SIGKILL)
+        if self._socket.parent != self._folder and self._socket.parent.is_dir():
+            shutil.rmtree(self._socket.parent)
 
     def _write(self, programs: Sequence[Program]) -> None:
         write_private(self._configuration, "\n".join(self._lines(programs)) + "\n")
@@ -265,14 +268,12 @@ def _record(entry: dict[str, str | int]) -> ProcessRecord:
     )
 
 
-def _short_folder(name: str) -> Path:
-    """A folder of our own for a socket whose home has too long a path.
+def _claim(folder: Path) -> None:
+    """Make a folder for a socket ours alone.
 
     Raises HostError when another account has taken the name.
     """
-    folder = _TEMPORARY / name
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise HostError(f"{folder} is not ours alone: remove it, or set PRAMAAN_HOME to a shorter path")
-    return folder

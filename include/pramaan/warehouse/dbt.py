@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+
+from psycopg.conninfo import conninfo_to_dict
 
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import DatabaseError
@@ -15,23 +16,34 @@ __all__ = ["DBT_PROJECT", "dbt_environment", "deploy_if_changed", "run_dbt"]
 
 DBT_PROJECT = PROJECT_ROOT / "dbt"
 
+_FAILED = ("error", "fail", "runtime error")
 _PROJECT_FOLDERS = ("models", "macros", "tests")
+
+# dbt's profile has no place for these; libpq takes them from the environment when the address asks for them.
+_LIBPQ_VARIABLES = {
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "channel_binding": "PGCHANNELBINDING",
+}
 
 
 def dbt_environment(url: str, *, target: Path) -> dict[str, str]:
-    """The variables that `dbt/profiles.yml` reads. dbt itself scrubs `DBT_ENV_SECRET_*` from what it prints."""
-    parts = urlsplit(url)
+    """The variables that `dbt/profiles.yml` and libpq read; dbt scrubs `DBT_ENV_SECRET_*` where it prints."""
+    parts = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     return {
-        "PRAMAAN_DBT_HOST": parts.hostname or "127.0.0.1",
-        "PRAMAAN_DBT_PORT": str(parts.port or 5432),
-        "PRAMAAN_DBT_USER": unquote(parts.username or ""),
-        "DBT_ENV_SECRET_PRAMAAN_PASSWORD": unquote(parts.password or ""),
-        "PRAMAAN_DBT_DATABASE": unquote(parts.path.lstrip("/")),
+        "PRAMAAN_DBT_HOST": parts.get("host", "127.0.0.1"),
+        "PRAMAAN_DBT_PORT": parts.get("port", "5432"),
+        "PRAMAAN_DBT_USER": parts.get("user", ""),
+        "DBT_ENV_SECRET_PRAMAAN_PASSWORD": parts.get("password", ""),
+        "PRAMAAN_DBT_DATABASE": parts.get("dbname", parts.get("user", "")),
         "DBT_PROJECT_DIR": str(DBT_PROJECT),
         "DBT_PROFILES_DIR": str(DBT_PROJECT),
         "DBT_TARGET_PATH": str(target / "target"),
         "DBT_LOG_PATH": str(target / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        **{_LIBPQ_VARIABLES[name]: value for name, value in parts.items() if name in _LIBPQ_VARIABLES},
     }
 
 
@@ -45,7 +57,9 @@ def run_dbt(arguments: list[str], *, url: str, target: Path) -> None:
     with _environment(dbt_environment(url, target=target)):
         result = dbtRunner().invoke(["--quiet", *arguments])
     if not result.success:
-        raise DatabaseError(f"dbt {arguments[0]} failed: {_failures(result)}. Its log is {target}/logs/dbt.log")
+        raise DatabaseError(
+            f"dbt {arguments[0]} failed: {_failures(result)}. Its log is {target}/logs/dbt.log"
+        )
 
 
 def _failures(result: object) -> str:
@@ -53,26 +67,45 @@ def _failures(result: object) -> str:
     if exception is not None:
         return str(exception)
     nodes = getattr(getattr(result, "result", None), "results", [])
-    failed = [f"{n.node.name}: {n.message}" for n in nodes if str(n.status) in ("error", "fail", "runtime error")]
+    failed = [
+        f"{n.node.name}: {n.message}" for n in nodes if str(n.status) in ("error", "fail", "runtime error")
+    ]
     return "; ".join(failed) or "see its log"
 
 
 def deploy_if_changed(url: str, *, target: Path) -> bool:
     """Build the models when this database was last given other ones, or none; True when it did.
 
-    Also when the manifest that Airflow's DAG needs is missing. Safe to repeat and to run twice at once.
+    Also writes the manifest that Airflow's DAG needs when `target` has none of this project. Safe to repeat
+    and to run twice at once. Until a deployment is through, the database counts as given nothing: one that
+    broke off is made good by the next, even if the project is by then what it was before.
     """
     fingerprint = _project_fingerprint()
     with connect(url) as connection, _deployment_lock(connection):
-        if _deployed_fingerprint(connection) == fingerprint and (target / "target" / "manifest.json").exists():
+        if _deployed_fingerprint(connection) == fingerprint:
+            _parse_if_changed(url, target=target, fingerprint=fingerprint)
             return False
+        connection.execute("delete from ops.deployments where name = 'dbt'")
         run_dbt(["run"], url=url, target=target)
+        _manifest_fingerprint(target).write_text(fingerprint)
         connection.execute(
-            "insert into ops.deployments (name, fingerprint) values ('dbt', %s) "
-            "on conflict (name) do update set fingerprint = excluded.fingerprint, deployed_at = now()",
+            "insert into ops.deployments (name, fingerprint) values ('dbt', %s)",
             (fingerprint,),
         )
         return True
+
+
+def _parse_if_changed(url: str, *, target: Path, fingerprint: str) -> None:
+    """Write the manifest where another home deployed this project, or this home's was cleared away."""
+    record = _manifest_fingerprint(target)
+    is_there = (target / "target" / "manifest.json").exists() and record.exists()
+    if not is_there or record.read_text() != fingerprint:
+        run_dbt(["parse"], url=url, target=target)
+        record.write_text(fingerprint)
+
+
+def _manifest_fingerprint(target: Path) -> Path:
+    return target / "manifest.fingerprint"
 
 
 def _project_fingerprint() -> str:
@@ -91,9 +124,12 @@ def _deployed_fingerprint(connection: Connection) -> str | None:
 
 @contextmanager
 def _deployment_lock(connection: Connection) -> Iterator[None]:
-    with connection.transaction():
-        connection.execute("select pg_advisory_xact_lock(hashtext('pramaan dbt deployment'))")
+    connection.execute("select pg_advisory_lock(hashtext('pramaan dbt deployment'))")
+    try:
         yield
+    finally:
+        if not connection.closed:
+            connection.execute("select pg_advisory_unlock(hashtext('pramaan dbt deployment'))")
 
 
 @contextmanager

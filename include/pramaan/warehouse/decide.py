@@ -1,13 +1,14 @@
 """Makes the decisions of a batch again, for the keys that facts touched, by the statements that dbt deployed.
 
-The rules themselves stand in `dbt/models` and nowhere else. Here is only their scope: which (user, batch) a changed fact
-touches. See `dbt/macros/rule_model.sql` for the other half of the bargain.
+The rules themselves stand in `dbt/models` and nowhere else. Here is only their scope: which (user, batch) a
+changed fact touches. See `dbt/macros/rule_model.sql` for the other half of the bargain.
 """
 
 from dataclasses import dataclass
 from typing import LiteralString, cast
 
 from psycopg import sql
+from psycopg.errors import UndefinedTable
 
 from pramaan.database.connect import RULES_LOCK, Connection
 from pramaan.errors import DatabaseError
@@ -17,12 +18,15 @@ __all__ = ["RULE_MODELS", "Scope", "decide_changed_keys"]
 RULE_MODELS = ("fct_completions", "fct_certificate_decisions")
 """The rule tables in `marts`, in the order in which they depend on each other."""
 
-_LOOKUPS_UP_TO_KEYS = 10_000
-
+# Enrolments are looked up key by key, as in the rules (macros/planned_alone.sql): a batch never reads all.
 _OPEN_SCOPE: LiteralString = """
     create temp table keys_in_scope on commit drop as
     with changed as (
         delete from ops.changed_keys returning kind, user_id, batch_id, course_id
+    ),
+
+    touched_users as (
+        select distinct user_id from changed where kind = 'user'
     ),
 
     touched_batches as (
@@ -36,20 +40,29 @@ _OPEN_SCOPE: LiteralString = """
 
     select user_id, batch_id from changed where kind in ('progress', 'enrolment')
     union
-    select enrolments.user_id, enrolments.batch_id
-    from changed
-    inner join raw.enrolments on changed.user_id = enrolments.user_id
-    where changed.kind = 'user'
+    select touched_users.user_id, enrolment.batch_id
+    from touched_users
+    cross join lateral (
+        select enrolments.batch_id
+        from raw.enrolments
+        where enrolments.user_id = touched_users.user_id
+        offset 0
+    ) as enrolment
     union
-    select enrolments.user_id, enrolments.batch_id
+    select enrolment.user_id, touched_batches.batch_id
     from touched_batches
-    inner join raw.enrolments on touched_batches.batch_id = enrolments.batch_id
+    cross join lateral (
+        select enrolments.user_id
+        from raw.enrolments
+        where enrolments.batch_id = touched_batches.batch_id
+        offset 0
+    ) as enrolment
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a batch decided: how many keys were in scope, and how many completions and decisions they now have."""
+    """What a batch decided: how many keys were in scope, how many completions and decisions they now have."""
 
     keys: int
     completions: int
@@ -59,34 +72,40 @@ class Scope:
 def decide_changed_keys(connection: Connection) -> Scope:
     """Take the changed keys and make their decisions again, in the caller's transaction.
 
-    Leaves the session table `keys_in_scope` (user_id, batch_id) for what follows in the same transaction. Committed
-    together with the taking of the keys: a failure leaves both as they were. Raises DatabaseError before dbt has deployed.
+    Leaves the session table `keys_in_scope` (user_id, batch_id) for what follows in the same transaction.
+    Committed together with the taking of the keys: a failure leaves both as they were. Raises DatabaseError
+    before dbt has deployed, and while it replaces what it deployed.
     """
     connection.execute("select pg_advisory_xact_lock(%s)", (RULES_LOCK,))
     keys = connection.execute(_OPEN_SCOPE).rowcount
     connection.execute("analyze pg_temp.keys_in_scope")
-    if keys > _LOOKUPS_UP_TO_KEYS:
-        connection.execute("set local enable_nestloop = off")
     completions, decisions = (_refresh(connection, model) if keys else 0 for model in RULE_MODELS)
     return Scope(keys, completions, decisions)
 
 
 def _refresh(connection: Connection, model: str) -> int:
     """Replace the rows of the keys in scope by what the deployed statement says of them."""
+    statement = _deployed_statement(connection, model)
     table = sql.Identifier("marts", model)
-    connection.execute(
-        sql.SQL(
-            "delete from {} as decided using pg_temp.keys_in_scope as scope "
-            "where decided.user_id = scope.user_id and decided.batch_id = scope.batch_id"
-        ).format(table)
-    )
-    return connection.execute(
-        sql.SQL("insert into {} {}").format(table, sql.SQL(_deployed_statement(connection, model)))
-    ).rowcount
+    try:
+        connection.execute(
+            sql.SQL(
+                "delete from {} as decided using pg_temp.keys_in_scope as scope "
+                "where decided.user_id = scope.user_id and decided.batch_id = scope.batch_id"
+            ).format(table)
+        )
+        return connection.execute(sql.SQL("insert into {} {}").format(table, sql.SQL(statement))).rowcount
+    except UndefinedTable as error:
+        raise DatabaseError(
+            f"what the rules of {model} read is missing, as while dbt deploys other rules; run it again"
+        ) from error
 
 
 def _deployed_statement(connection: Connection, model: str) -> LiteralString:
-    row = connection.execute("select statement from ops.rule_statements where model = %s", (model,)).fetchone()
+    query = "select statement from ops.rule_statements where model = %s"
+    row = connection.execute(query, (model,)).fetchone()
     if row is None:
-        raise DatabaseError(f"dbt has not deployed {model} to this database yet; run `pramaan up` or `pramaan load`")
-    return cast(LiteralString, row[0])
+        raise DatabaseError(
+            f"dbt has not deployed {model} to this database yet; run `pramaan up` or `pramaan load`"
+        )
+    return cast("LiteralString", row[0])

@@ -1,0 +1,45 @@
+# What people do with this checkout. Every target first sets up what it needs; once done, that takes a blink.
+
+PYTEST = .venv/bin/python -m pytest
+PRAMAAN = .venv/bin/pramaan
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run down test test-all lint bench lock env
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: ## Install system packages and the Python environment that are missing
+	@bash setup.sh
+
+run: setup ## Start the platform here and issue the certificates of the bundled sample
+	@$(PRAMAAN) up --sample
+
+down: setup ## Stop everything that runs for this checkout's home
+	@$(PRAMAAN) down
+
+# The quick tests first: most mistakes show within a minute.
+test: setup ## Run the test suite
+	@$(PYTEST) -m "not slow and not long" $(ARGS)
+	@$(PYTEST) -m "slow and not long" $(ARGS)
+
+test-all: test ## Run the test suite and the long chaos and soak tests
+	@$(PYTEST) -m long --timeout=3600 $(ARGS)
+
+lint: setup ## Check style, types, imports and SQL; changes nothing, needs no network
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/sqlfluff lint dbt --processes 0 --disable-progress-bar
+
+bench: setup ## Run the benchmarks
+	@$(PRAMAAN) bench $(ARGS)
+
+lock: setup ## Compile requirements.txt from requirements.in; ARGS=--upgrade for newer versions
+	@bash setup.sh lock $(ARGS)
+	@bash setup.sh python
+
+env: ## Write .env with random secrets for docker compose, unless it is there
+	@bash include/docker/make-env.sh

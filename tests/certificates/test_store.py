@@ -1,0 +1,41 @@
+"""The object store: whole objects or none."""
+
+from pathlib import Path
+
+import pytest
+
+from pramaan.certificates.store import Store, certificate_path
+from pramaan.errors import StoreError
+
+
+def test_an_object_lies_where_its_uri_says(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}/a store")
+    uri = store.put(certificate_path("abcd"), b"%PDF")
+    assert uri == f"file://{tmp_path}/a store/certificates/ab/abcd.pdf"
+    assert store.get(certificate_path("abcd")) == b"%PDF"
+
+
+def test_putting_again_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}")
+    store.put("x.pdf", b"1")
+    store.put("x.pdf", b"2")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.pdf"]
+    assert store.get("x.pdf") == b"2"
+
+
+def test_an_unwritable_store_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "certificates").write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match="cannot write certificates/ab/abcd.pdf"):
+        Store(f"file://{tmp_path}").put(certificate_path("abcd"), b"%PDF")
+    assert [p.name for p in tmp_path.iterdir()] == ["certificates"]
+
+
+def test_a_missing_object_is_a_store_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot read"):
+        Store(f"file://{tmp_path}").get("none.pdf")
+
+
+def test_the_same_interface_serves_another_kind_of_store() -> None:
+    store = Store("memory://certificates")
+    assert store.put("x.pdf", b"1") == "memory:///certificates/x.pdf"
+    assert store.get("x.pdf") == b"1"

@@ -20,10 +20,11 @@ ENV HOME=/srv/pramaan \
     PYTHONUNBUFFERED=1 \
     PRAMAAN_HOME=/srv/pramaan
 
-# The pins alone first: a change of our own code leaves this layer, by far the largest, as it is.
+# The pins alone first: a change of our own code leaves this layer, by far the largest, as it is. Byte code is
+# compiled into it, as the running containers cannot write it.
 COPY --chown=10001:10001 requirements.txt pyproject.toml ./
 COPY --chown=10001:10001 include/pramaan/__init__.py include/pramaan/
-RUN UV_NO_CACHE=1 PIP_NO_CACHE_DIR=1 bash setup.sh python
+RUN UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 PIP_NO_CACHE_DIR=1 bash setup.sh python
 
 COPY --chown=10001:10001 . .
 

@@ -182,10 +182,11 @@ install_requirements() {
         { last_words; stop "the packages could not be installed: see pip's words above"; }
 }
 
-# Byte code is compiled here, once: Airflow's processes are many, and some may not write it themselves.
 with_uv() {
     local uv=$VENV/bin/uv python=$VENV/bin/python
-    "$uv" pip sync --python "$python" --compile-bytecode requirements.txt &&
+    # Where processes may not write byte code, each would compile Airflow again at its start.
+    if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then export UV_COMPILE_BYTECODE=1; fi
+    "$uv" pip sync --python "$python" requirements.txt &&
         "$uv" pip install --python "$python" --no-deps -e .
 }
 

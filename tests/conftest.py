@@ -3,6 +3,8 @@
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from pramaan.host.platform import ensure_database, stop
 from pramaan.host.postgres import superuser_database_url
 from pramaan.pipeline import Pipeline
 from pramaan.settings import Settings
+
+PRAMAAN = Path(sys.executable).with_name("pramaan")
+"""The command, as a person calls it."""
 
 OULAD = Path(__file__).resolve().parents[2] / "shared" / "data" / "oulad" / "to_feeds.py"
 
@@ -89,9 +94,6 @@ def database_url(settings: Settings) -> str:
 @pytest.fixture
 def oulad_feeds(tmp_path: Path) -> Callable[..., Path]:
     """Writes the feeds of real enrolments (module AAA) in a format; skips where they are not at hand."""
-    import subprocess
-    import sys
-
     def write(fmt: str = "parquet", modules: str = "AAA") -> Path:
         if not OULAD.exists():
             pytest.skip("the Open University data set is not beside this checkout")

@@ -16,10 +16,11 @@ from pramaan.certificates.fonts import fonts_fingerprint, printable_code_points
 from pramaan.certificates.identity import IdentityKey
 from pramaan.certificates.issue import ChunkResult, Press, issue_chunk
 from pramaan.certificates.queue import Enqueued, count_waiting, enqueue_entitled, make_due
-from pramaan.certificates.template import Template, load_template
+from pramaan.certificates.template import Template, list_templates, load_template
 from pramaan.certificates.workers import issue_all
 from pramaan.database.connect import Connection, connect
 from pramaan.database.migrate import migrate, schema_is_current
+from pramaan.errors import RegistryError
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.load import FileLoaded, load_waiting
 from pramaan.registry.attachments import KeptTemplate
@@ -181,7 +182,13 @@ class Pipeline:
 
 
 def kept_template(template_id: str) -> KeptTemplate:
-    """A bundled template as the registry keeps it. Raises TemplateError when it is missing or wrong."""
+    """A bundled template as the registry keeps it.
+
+    Raises RegistryError `template_not_found`, or TemplateError when it is wrong.
+    """
+    known = list_templates(TEMPLATES)
+    if template_id not in known:
+        raise RegistryError("template_not_found", f"there is no template {template_id}; there are: {', '.join(known)}")
     template: Template = load_template(TEMPLATES / template_id)
     return KeptTemplate(template.template_id, template.version, template.pack())
 

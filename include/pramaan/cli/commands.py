@@ -4,8 +4,9 @@ import logging
 
 import click
 
+from pramaan.cli.bench import bench
 from pramaan.cli.pipeline import issue, load
-from pramaan.cli.platform import down, status, up
+from pramaan.cli.platform import down, prepare, status, up
 from pramaan.cli.registry import attach, detach, issuer
 
 __all__ = ["pramaan"]
@@ -22,5 +23,5 @@ def pramaan(*, verbose: bool) -> None:
     )
 
 
-for command in (up, down, status, load, issue, attach, detach, issuer):
+for command in (up, down, status, prepare, load, issue, attach, detach, issuer, bench):
     pramaan.add_command(command)

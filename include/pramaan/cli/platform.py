@@ -6,7 +6,7 @@ import click
 
 from pramaan.cli.console import json_option, print_json, print_table, step
 
-__all__ = ["down", "status", "up"]
+__all__ = ["down", "prepare", "status", "up"]
 
 
 @click.command()
@@ -24,6 +24,15 @@ def up(*, sample: bool) -> None:
         from pramaan.cli.sample import run_sample
 
         run_sample(settings, pipeline)
+
+
+@click.command()
+def prepare() -> None:
+    """Bring the database to what this version expects: schema, rules, printable characters. Starts nothing else."""
+    from pramaan.cli.workplace import open_pipeline
+
+    open_pipeline()
+    click.echo("The database is up to date.")
 
 
 @click.command()

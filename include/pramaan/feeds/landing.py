@@ -3,20 +3,24 @@
 Works on any fsspec URL. Nothing is ever deleted or overwritten: a file moves to `_loaded/<feed>/` or `_quarantined/<feed>/`.
 """
 
+import errno
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
-from pramaan.errors import FeedError
+from pramaan.errors import StoreError
+from pramaan.feeds.chunks import plain_text
 from pramaan.feeds.spec import FEEDS
 
-__all__ = ["Landing", "LandedFile", "sha256_of"]
+__all__ = ["LandedFile", "Landing", "LocalCopy", "sha256_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,19 @@ class LandedFile:
     path: str
     uri: str
 
+    @property
+    def shown_name(self) -> str:
+        """The name as text that can be printed, also where it is no UTF-8."""
+        return plain_text(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCopy:
+    """A file's bytes on this machine. `is_current` tells whether the landed file is still as it was when opened."""
+
+    path: Path
+    is_current: Callable[[], bool]
+
 
 class Landing:
     """The landing folder at an fsspec URL."""
@@ -35,20 +52,32 @@ class Landing:
     def __init__(self, url: str) -> None:
         self._fs, root = fsspec.core.url_to_fs(url)
         self._root = root.rstrip("/")
-        self._is_local = isinstance(self._fs, fsspec.implementations.local.LocalFileSystem)
+        self._is_local = isinstance(self._fs, LocalFileSystem)
 
     def waiting(self) -> list[LandedFile]:
-        """The complete files, users first and telemetry last, oldest name first."""
-        return [file for feed in FEEDS for file in self._files(feed)]
+        """The complete files, users first and telemetry last, by name.
+
+        Raises StoreError when a folder is there and cannot be listed.
+        """
+        try:
+            return [file for feed in FEEDS for file in self._files(feed)]
+        except OSError as error:
+            raise StoreError(
+                f"the landing folder {self._root} cannot be listed: {error.strerror or error}. "
+                "Its files wait; mend the folder's rights or its store and run again"
+            ) from error
 
     def _files(self, feed: str) -> list[LandedFile]:
         folder = f"{self._root}/{feed}"
         self._fs.invalidate_cache(folder)
         if not self._fs.isdir(folder):
             return []
+        self._fs.ls(folder)  # find() would take a folder that cannot be read for an empty one
         names = sorted(str(PurePosixPath(path).relative_to(folder)) for path in self._fs.find(folder))
         return [
-            LandedFile(feed, name, f"{folder}/{name}", self._fs.unstrip_protocol(f"{folder}/{name}"))
+            LandedFile(
+                feed, name, f"{folder}/{name}", plain_text(self._fs.unstrip_protocol(f"{folder}/{name}"))
+            )
             for name in names
             if _is_complete(name)
         ]
@@ -59,39 +88,77 @@ class Landing:
         aside = str(target.with_name(f".{target.name}.tmp"))
         self._fs.makedirs(str(target.parent), exist_ok=True)
         self._fs.put_file(str(source), aside)
-        self._fs.mv(aside, str(target))
+        self._move(aside, str(target))
 
     @contextmanager
-    def local_copy(self, file: LandedFile) -> Iterator[Path]:
-        """The file as a local path for the block: itself when it is local, a temporary copy otherwise.
+    def local_copy(self, file: LandedFile) -> Iterator[LocalCopy]:
+        """The file on this machine for the block: itself when it is local, a temporary copy otherwise.
 
-        Raises FeedError when it was written to while the block read it: it waits for the next run.
+        Raises OSError when it is gone or cannot be read.
         """
-        before = self._fs.info(file.path)
+        before = self._state(file)
+
+        def is_current() -> bool:
+            try:
+                return self._state(file) == before
+            except FileNotFoundError:
+                return False
+
         if self._is_local:
-            yield Path(file.path)
-        else:
-            with tempfile.TemporaryDirectory(prefix="pramaan-") as folder:
-                local = Path(folder) / PurePosixPath(file.name).name
-                with self._fs.open(file.path, "rb") as remote, local.open("wb") as copy:
-                    shutil.copyfileobj(remote, copy, 1 << 20)
-                yield local
-        after = self._fs.info(file.path)
-        if any(before.get(key) != after.get(key) for key in ("size", "mtime", "ETag")):
-            raise FeedError("still_being_written", f"{file.feed}/{file.name} changed while it was read")
+            yield LocalCopy(Path(file.path), is_current)
+            return
+        with tempfile.TemporaryDirectory(prefix="pramaan-") as folder:
+            local = Path(folder) / "file"
+            local = local.with_suffix("".join(PurePosixPath(file.name).suffixes[-2:]).lower())
+            with self._fs.open(file.path, "rb") as remote, local.open("wb") as copy:
+                shutil.copyfileobj(remote, copy, 1 << 20)
+            yield LocalCopy(local, is_current)
+
+    def _state(self, file: LandedFile) -> tuple[object, ...]:
+        if self._is_local:
+            status = Path(file.path).stat()
+            return (status.st_ino, status.st_size, status.st_mtime_ns)
+        self._fs.invalidate_cache()
+        info = self._fs.info(file.path)
+        return tuple(str(info.get(key)) for key in ("size", "mtime", "created", "ETag", "LastModified"))
 
     def put_away(self, file: LandedFile, *, sha256: str, folder: str) -> None:
-        """Move a file whose fate is recorded to `<landing>/<folder>/<feed>/`; safe to repeat."""
+        """Move a file whose fate is recorded to `<landing>/<folder>/<feed>/`; safe to repeat.
+
+        Raises OSError when it cannot be moved; the file is then where it was.
+        """
         target = self._free(PurePosixPath(self._root) / folder / file.feed / file.name, sha256=sha256)
         self._fs.makedirs(str(target.parent), exist_ok=True)
-        self._fs.mv(file.path, str(target))
+        self._move(file.path, str(target))
+
+    def _move(self, source: str, target: str) -> None:
+        """Move one file so that the target is never seen half written."""
+        if not self._is_local:
+            # One by one: fsspec's mv() takes the brackets of a file's name for a pattern.
+            self._fs.cp_file(source, target)
+            self._fs.rm_file(source)
+            return
+        try:
+            Path(source).rename(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            aside = Path(target).with_name(f".{sha256_of(Path(source))[:12]}.tmp")
+            try:
+                shutil.copy2(source, aside)
+                aside.rename(target)
+            finally:
+                aside.unlink(missing_ok=True)
+            Path(source).unlink()
 
     def _free(self, target: PurePosixPath, *, sha256: str) -> PurePosixPath:
-        """The address itself, or, where something lies there already, the same with a part of the content hash."""
-        if not self._fs.exists(str(target)):
-            return target
+        """The address itself, or, where something lies there already, one beside it named by the content hash."""
         suffixes = "".join(target.suffixes)
-        return target.with_name(f"{target.name.removesuffix(suffixes)}.{sha256[:12]}{suffixes}")
+        stem = target.name.removesuffix(suffixes)
+        candidates = (f"{stem}.{sha256[:12]}{f'-{number}' if number else ''}{suffixes}" for number in count())
+        while self._fs.exists(str(target)):
+            target = target.with_name(next(candidates))
+        return target
 
 
 def _is_complete(name: str) -> bool:

@@ -5,22 +5,22 @@ then does the file move away. Whatever a crash leaves behind, the next run finds
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import cast
 
 import psycopg
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 
 from pramaan.database.connect import Connection
 from pramaan.errors import FeedError
 from pramaan.feeds import sql
-from pramaan.feeds.landing import LandedFile, Landing, sha256_of
-from pramaan.feeds.sources import Reject, file_format, open_source
+from pramaan.feeds.chunks import Reject, plain_text
+from pramaan.feeds.landing import LandedFile, Landing, LocalCopy, sha256_of
+from pramaan.feeds.merge import copy_payload, merge
+from pramaan.feeds.sources import file_format, open_source
 from pramaan.feeds.spec import FEEDS, FeedSpec
 from pramaan.feeds.validate import Checked, Validator
 
@@ -30,10 +30,16 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[int], None]
 
+_UNKNOWN_COLUMNS_KEPT = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class FileLoaded:
-    """What became of one file. `status` is loaded, known (these bytes were loaded before) or quarantined."""
+    """What became of one file.
+
+    `status` is loaded, known (these bytes were loaded before), quarantined, or waiting (it could not be read now, and
+    nothing of it is loaded). `remark` says what went wrong with the file's place, not with its contents.
+    """
 
     feed: str
     name: str
@@ -41,6 +47,28 @@ class FileLoaded:
     rows: int = 0
     rows_changed: int = 0
     rows_quarantined: int = 0
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A file on this machine, about to be loaded."""
+
+    file: LandedFile
+    copy: LocalCopy
+    sha256: str
+    loaded_at: datetime
+
+    def became(self, status: str) -> FileLoaded:
+        return FileLoaded(self.file.feed, self.file.shown_name, status)
+
+    def refuse_changed(self) -> None:
+        if not self.copy.is_current():
+            raise _ChangedError
+
+
+class _ChangedError(Exception):
+    """The file was written to while it was read."""
 
 
 def load_waiting(
@@ -52,8 +80,9 @@ def load_waiting(
 ) -> Iterator[FileLoaded]:
     """Load every file that waits in the landing folder, yielding what became of each.
 
-    A file that cannot be used is quarantined and the next one follows. Raises DatabaseError or OSError when the world
-    outside fails; the file under way then waits, whole, for the next run.
+    No file holds up the others: one that cannot be used is quarantined, one that cannot be read now goes on waiting.
+    Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which `connect` turns into
+    DatabaseError) when Postgres goes away; the file under way then waits, whole, for the next run.
     """
     for file in landing.waiting():
         yield load_file(connection, landing, file, loaded_at=now(), on_rows=on_rows)
@@ -68,119 +97,129 @@ def load_file(
     on_rows: Progress = lambda _: None,
 ) -> FileLoaded:
     """Load one file and move it away. Safe to repeat: the same bytes load once. `on_rows` hears of each chunk's rows."""
-    with landing.local_copy(file) as path:
-        sha256 = sha256_of(path)
-        try:
-            with connection.transaction():
-                loaded = _load(connection, file, path, sha256=sha256, loaded_at=loaded_at, on_rows=on_rows)
-        except (FeedError, psycopg.DataError) as error:
-            loaded = _quarantine_whole(connection, file, path, error, sha256=sha256, loaded_at=loaded_at)
-    landing.put_away(file, sha256=sha256, folder="_quarantined" if loaded.status == "quarantined" else "_loaded")
+    name = file.shown_name
+    try:
+        with landing.local_copy(file) as copy:
+            arrival = _Arrival(file, copy, sha256_of(copy.path), loaded_at)
+            loaded = _commit(connection, arrival, on_rows=on_rows)
+    except _ChangedError:
+        log.warning("file %s of %s changed while it was read; it waits for the next run", name, file.feed)
+        return FileLoaded(file.feed, name, "waiting", remark="it changed while it was read")
+    except OSError as error:
+        log.warning("file %s of %s cannot be read and waits: %s", name, file.feed, error)
+        return FileLoaded(file.feed, name, "waiting", remark=f"it cannot be read: {error.strerror or error}")
     log.info(
         "load of %s file %s: %s, %d rows, %d changed, %d quarantined",
-        file.feed, sha256[:12], loaded.status, loaded.rows, loaded.rows_changed, loaded.rows_quarantined,
-    )  # fmt: skip
+        file.feed,
+        arrival.sha256[:12],
+        loaded.status,
+        loaded.rows,
+        loaded.rows_changed,
+        loaded.rows_quarantined,
+    )
+    return replace(loaded, remark=_put_away(landing, arrival, status=loaded.status))
+
+
+def _commit(connection: Connection, arrival: _Arrival, *, on_rows: Progress) -> FileLoaded:
+    """Commit the file's rows, or its quarantine.
+
+    Raises _ChangedError or OSError, and commits nothing, when it is still written to or cannot be read.
+    """
+    try:
+        with connection.transaction():
+            load_id = _claim(connection, arrival, status="loading")
+            if load_id is None:
+                return arrival.became("known")
+            loaded = _load(connection, arrival, load_id=load_id, on_rows=on_rows)
+            arrival.refuse_changed()
+    except (FeedError, psycopg.DataError) as error:
+        arrival.refuse_changed()
+        rule = error.rule if isinstance(error, FeedError) else "refused_by_postgres"
+        with connection.transaction():
+            load_id = _claim(connection, arrival, status="quarantined")
+            if load_id is not None:
+                _add_quarantine(connection, load_id, [Reject(None, rule, plain_text(str(error)))])
+        return arrival.became("quarantined")
     return loaded
 
 
-def _load(
-    connection: Connection, file: LandedFile, path: Path, *, sha256: str, loaded_at: datetime, on_rows: Progress
-) -> FileLoaded:
-    spec = FEEDS[file.feed]
-    load_id = _claim(connection, file, path, sha256=sha256, status="loading", loaded_at=loaded_at)
-    if load_id is None:
-        return FileLoaded(file.feed, file.name, _known_status(connection, file.feed, sha256))
-    fmt = file_format(file.name)
-    if fmt is None:
-        raise FeedError("unknown_format", "the name ends in none of .parquet, .csv, .csv.gz, .jsonl, .jsonl.gz")
+def _put_away(landing: Landing, arrival: _Arrival, *, status: str) -> str:
+    """Move the file; a failure is a remark: what is committed stays, and the next run only moves the file."""
+    folder = "_quarantined" if status == "quarantined" else "_loaded"
+    try:
+        landing.put_away(arrival.file, sha256=arrival.sha256, folder=folder)
+    except OSError as error:
+        name = arrival.file.shown_name
+        log.warning("file %s of %s is %s but cannot be moved: %s", name, arrival.file.feed, status, error)
+        return f"it cannot be moved out of the landing folder: {error.strerror or error}"
+    return ""
+
+
+def _load(connection: Connection, arrival: _Arrival, *, load_id: int, on_rows: Progress) -> FileLoaded:
+    spec = FEEDS[arrival.file.feed]
     connection.execute(sql.create_incoming(spec))
     rows = changed = quarantined = 0
     unknown: set[str] = set()
-    for checked, payload in _checked_chunks(path, spec, fmt, loaded_at=loaded_at):
-        changed += _merge(connection, spec, payload, load_id)
-        _add_quarantine(connection, load_id, checked.rejects)
-        rows += checked.rows.num_rows
-        quarantined += len(checked.rejects)
-        unknown |= checked.unknown_columns
-        on_rows(checked.rows.num_rows + len(checked.rejects))
-    connection.execute(sql.FINISH_LOAD, (rows, changed, quarantined, sorted(unknown), load_id))
-    if unknown:
-        log.warning("load %d: columns that the contract does not know were left out: %s", load_id, sorted(unknown))
-    return FileLoaded(file.feed, file.name, "loaded", rows, changed, quarantined)
+    with closing(_checked_chunks(arrival, spec)) as chunks:
+        for checked, payload in chunks:
+            merged = merge(connection, spec, checked, payload, load_id=load_id)
+            rejects = (*checked.rejects, *merged.refused)
+            _add_quarantine(connection, load_id, rejects)
+            rows += checked.rows.num_rows - len(merged.refused)
+            changed += merged.changed
+            quarantined += len(rejects)
+            if len(unknown) < _UNKNOWN_COLUMNS_KEPT:
+                unknown.update(plain_text(name)[:200] for name in checked.unknown_columns)
+            on_rows(checked.rows.num_rows + len(checked.rejects))
+    named = sorted(unknown)[:_UNKNOWN_COLUMNS_KEPT]
+    connection.execute(sql.FINISH_LOAD, (rows, changed, quarantined, named, load_id))
+    if named:
+        log.warning("load %d: columns that the contract does not know were left out: %s", load_id, named[:50])
+    return replace(arrival.became("loaded"), rows=rows, rows_changed=changed, rows_quarantined=quarantined)
 
 
-def _checked_chunks(path: Path, spec: FeedSpec, fmt: str, *, loaded_at: datetime) -> Iterator[tuple[Checked, bytes]]:
-    """Checked chunks with their COPY payload, one chunk ahead: reading and Postgres share the two cores."""
-    source = open_source(path, spec=spec, fmt=fmt)
-    with Validator(spec, loaded_at=loaded_at) as validator, ThreadPoolExecutor(1, "reader") as reader:
+def _checked_chunks(arrival: _Arrival, spec: FeedSpec) -> Generator[tuple[Checked, bytes], None, None]:
+    """Checked chunks with their COPY payload, one chunk ahead: reading and Postgres share the cores."""
+    fmt = file_format(arrival.file.name)
+    if fmt is None:
+        raise FeedError(
+            "unknown_format", "the name ends in none of .parquet, .csv, .csv.gz, .jsonl, .jsonl.gz"
+        )
+    source = open_source(arrival.copy.path, spec=spec, fmt=fmt)
+    with (
+        closing(source),
+        Validator(spec, loaded_at=arrival.loaded_at) as validator,
+        ThreadPoolExecutor(1, "reader") as reader,
+    ):
 
         def read() -> tuple[Checked, bytes] | None:
             chunk = next(source.chunks, None)
             if chunk is None:
                 return None
             checked = validator.check(chunk)
-            return checked, _copy_payload(checked.rows)
+            return checked, copy_payload(checked.rows)
 
-        try:
+        ahead = reader.submit(read)
+        while (ready := ahead.result()) is not None:
             ahead = reader.submit(read)
-            while (ready := ahead.result()) is not None:
-                ahead = reader.submit(read)
-                yield ready
-        finally:
-            reader.shutdown(cancel_futures=True)
-            source.close()
+            yield ready
 
 
-def _copy_payload(rows: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pa_csv.write_csv(rows, sink, pa_csv.WriteOptions(include_header=False))
-    return cast(bytes, sink.getvalue().to_pybytes())
-
-
-def _merge(connection: Connection, spec: FeedSpec, payload: bytes, load_id: int) -> int:
-    if not payload:
-        return 0
-    with connection.cursor() as cursor:
-        with cursor.copy(sql.copy_incoming(spec)) as copy:
-            copy.write(payload)
-        cursor.execute(sql.merge_incoming(spec), {"load_id": load_id})
-        row = cursor.fetchone()
-        cursor.execute(sql.TRUNCATE_INCOMING)
-    return cast(int, row[0]) if row else 0
-
-
-def _claim(
-    connection: Connection, file: LandedFile, path: Path, *, sha256: str, status: str, loaded_at: datetime
-) -> int | None:
-    """The new load's id, or None when these bytes are known in this feed."""
-    values = (file.feed, file.uri, sha256, status, path.stat().st_size, loaded_at)
+def _claim(connection: Connection, arrival: _Arrival, *, status: str) -> int | None:
+    """The load's id, with nothing in quarantine; or None when these bytes are loaded in this feed."""
+    size_bytes = arrival.copy.path.stat().st_size
+    file = arrival.file
+    values = (file.feed, file.uri, arrival.sha256, status, size_bytes, arrival.loaded_at)
     row = connection.execute(sql.CLAIM_LOAD, values).fetchone()
-    return cast(int, row[0]) if row else None
+    if row is None:
+        return None
+    connection.execute(sql.FORGET_QUARANTINE, (row[0],))
+    return cast("int", row[0])
 
 
-def _known_status(connection: Connection, feed: str, sha256: str) -> str:
-    row = connection.execute(sql.KNOWN_LOAD, (feed, sha256)).fetchone()
-    return "quarantined" if row and row[0] == "quarantined" else "known"
-
-
-def _add_quarantine(connection: Connection, load_id: int, rejects: Iterable[Reject]) -> None:
+def _add_quarantine(connection: Connection, load_id: int, rejects: Sequence[Reject]) -> None:
+    if not rejects:
+        return
     with connection.cursor() as cursor, cursor.copy(sql.ADD_QUARANTINE) as copy:
         for r in rejects:
             copy.write_row((load_id, r.row_number, r.rule, r.column_name, r.message, r.raw_row))
-
-
-def _quarantine_whole(
-    connection: Connection,
-    file: LandedFile,
-    path: Path,
-    error: FeedError | psycopg.DataError,
-    *,
-    sha256: str,
-    loaded_at: datetime,
-) -> FileLoaded:
-    rule = error.rule if isinstance(error, FeedError) else "refused_by_postgres"
-    with connection.transaction():
-        load_id = _claim(connection, file, path, sha256=sha256, status="quarantined", loaded_at=loaded_at)
-        if load_id is not None:
-            _add_quarantine(connection, load_id, [Reject(None, rule, str(error))])
-    return FileLoaded(file.feed, file.name, "quarantined")

@@ -9,6 +9,11 @@ from enum import StrEnum
 
 __all__ = ["FEEDS", "Column", "FeedSpec", "Kind"]
 
+_IDS = ("mid", "eid")
+_LONGEST_ID_BYTES = 512
+_LONGEST_TEXT_BYTES = 1 << 16
+_LONGEST_LIST_BYTES = 1 << 20
+
 
 class Kind(StrEnum):
     """A column's type, as the contract names it."""
@@ -40,6 +45,13 @@ class Column:
     high: float | None = None
     json_path: str | None = None
     required_when: tuple[str, str] | None = None
+
+    @property
+    def longest_bytes(self) -> int:
+        """The longest text: an id must fit a Postgres index beside two others, other text is for people to read."""
+        if self.kind is Kind.LIST:
+            return _LONGEST_LIST_BYTES
+        return _LONGEST_ID_BYTES if self.name in _IDS or self.name.endswith("_id") else _LONGEST_TEXT_BYTES
 
 
 @dataclass(frozen=True, slots=True)

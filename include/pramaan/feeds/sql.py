@@ -5,14 +5,14 @@ Statements are composed from the feeds' specification; the names in them are quo
 
 from psycopg import sql
 
-from pramaan.feeds.spec import FeedSpec
+from pramaan.feeds.spec import Column, FeedSpec, Kind
 
 __all__ = [
     "ADD_QUARANTINE",
     "CLAIM_LOAD",
     "FINISH_LOAD",
+    "FORGET_QUARANTINE",
     "INCOMING",
-    "KNOWN_LOAD",
     "TRUNCATE_INCOMING",
     "copy_incoming",
     "create_incoming",
@@ -21,14 +21,17 @@ __all__ = [
 
 INCOMING = sql.Identifier("incoming")
 
-KNOWN_LOAD = "select status from ops.loads where feed = %s and sha256 = %s"
-
 CLAIM_LOAD = """
-    insert into ops.loads (feed, uri, sha256, status, bytes, loaded_at)
+    insert into ops.loads as known (feed, uri, sha256, status, bytes, loaded_at)
     values (%s, %s, %s, %s, %s, %s)
-    on conflict (feed, sha256) do nothing
+    on conflict (feed, sha256) do update set
+        uri = excluded.uri, status = excluded.status, loaded_at = excluded.loaded_at
+    where known.status = 'quarantined'
     returning load_id
 """
+"""A quarantined file was not loaded: sent again, under a better name or to a newer version, it is tried again."""
+
+FORGET_QUARANTINE = "delete from ops.quarantine where load_id = %s"
 
 FINISH_LOAD = """
     update ops.loads
@@ -45,9 +48,10 @@ ADD_QUARANTINE = """
 
 def create_incoming(spec: FeedSpec) -> sql.Composed:
     """A session table of the feed's columns, gone with the transaction, that no crash has to be cleaned up after."""
-    return sql.SQL("create temp table {} on commit drop as select {} from {} with no data").format(
-        INCOMING, _columns(spec), _table(spec)
-    )
+    return sql.SQL(
+        "set local jit = off; "  # its compiling costs more than these short statements
+        "create temp table {} on commit drop as select {} from {} with no data"
+    ).format(INCOMING, _columns(spec), _table(spec))
 
 
 def copy_incoming(spec: FeedSpec) -> sql.Composed:
@@ -70,8 +74,9 @@ def _newest_wins(spec: FeedSpec) -> sql.Composed:
     return sql.SQL("""
         insert into {table} as kept ({columns}, load_id)
         select distinct on ({key}) {columns}, %(load_id)s
-        from {incoming}
-        order by {key}, {version} desc, {canonical} desc
+        from (select *, count(*) over (partition by {key}, {version}) as ties from {incoming}) as {incoming}
+        -- the canonical JSON is dear: it is written only for rows that need it
+        order by {key}, {version} desc, case when ties > 1 then {canonical} end desc
         on conflict ({key}) do update set {assignments}, load_id = excluded.load_id
         where excluded.{version} > kept.{version}
             or (excluded.{version} = kept.{version} and {canonical_new} > {canonical_old})
@@ -138,14 +143,25 @@ def _note_changed_keys(spec: FeedSpec) -> sql.Composed:
 
 
 def _canonical_json(spec: FeedSpec, *, prefix: sql.Composable) -> sql.Composed:
-    """The row as JSON with sorted keys and no white space, compared by code point."""
+    """The row as JSON with sorted keys and no white space, instants as ISO 8601 with Z, compared by code point."""
     members = [
-        sql.SQL("""{label} || coalesce(to_json({prefix}.{column})::text, 'null')""").format(
-            label=sql.Literal(f'"{name}":'), prefix=prefix, column=sql.Identifier(name)
+        sql.SQL("""{label} || coalesce({value}, 'null')""").format(
+            label=sql.Literal(f'"{column.name}":'), value=_json_value(column, prefix=prefix)
         )
-        for name in sorted(c.name for c in spec.columns)
+        for column in sorted(spec.columns, key=lambda column: column.name)
     ]
     return sql.SQL("""(({}) collate "C")""").format(sql.SQL(" || ',' || ").join(members))
+
+
+def _json_value(column: Column, *, prefix: sql.Composable) -> sql.Composed:
+    value = sql.SQL("{}.{}").format(prefix, sql.Identifier(column.name))
+    if column.kind in (Kind.INSTANT, Kind.EPOCH_MS):
+        # Six digits of a fraction or none, as ISO 8601 is written elsewhere; Postgres would drop ending zeros.
+        return sql.SQL(
+            """'"' || to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS') """
+            """|| case when date_trunc('second', {0}) = {0} then 'Z"' else to_char({0}, '.US') || 'Z"' end"""
+        ).format(value)
+    return sql.SQL("to_json({})::text").format(value)
 
 
 def _table(spec: FeedSpec) -> sql.Identifier:

@@ -54,7 +54,7 @@ def run_dbt(arguments: list[str], *, url: str, target: Path) -> None:
     """
     from dbt.cli.main import dbtRunner
 
-    with _environment(dbt_environment(url, target=target)):
+    with _environment(dbt_environment(url, target=target)), _closing_logs():
         result = dbtRunner().invoke(["--quiet", *arguments])
     if not result.success:
         raise DatabaseError(
@@ -145,3 +145,17 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _closing_logs() -> Iterator[None]:
+    """dbt leaves its log file open for the life of the process; this one goes on to do other things."""
+    from dbt_common.events.event_manager_client import cleanup_event_logger, get_event_manager
+
+    try:
+        yield
+    finally:
+        for logger in get_event_manager().loggers:
+            for handler in getattr(logger, "_python_logger", None).handlers:  # type: ignore[union-attr]
+                handler.close()
+        cleanup_event_logger()

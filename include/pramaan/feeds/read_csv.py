@@ -1,0 +1,205 @@
+"""Reads CSV as bytes, so that one row that is not UTF-8, too long or of the wrong width does not fail its file."""
+
+import io
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from pramaan.errors import FeedError
+from pramaan.feeds.chunks import BLOCK_BYTES, LONGEST_ROW_BYTES, Chunk, Reject, decode, numbered, plain_text
+from pramaan.feeds.source import Source, open_binary
+from pramaan.feeds.spec import FeedSpec
+
+__all__ = ["open_csv"]
+
+_REJECTS_A_CHUNK = 50_000
+_TOO_LONG = "\x00too long: "
+"""Begins the one cell that stands for a line too long to read. Were it inside a quoted value, its NUL would reject that."""
+
+
+def open_csv(path: Path, *, spec: FeedSpec) -> Source:
+    """Open a CSV file, its header in the first line that is not empty.
+
+    Raises FeedError, here or while its chunks are read, when a quote is opened and never closed.
+    """
+    stream = open_binary(path)
+    lines = _Lines(stream)
+    wrong = _WrongRows(lines)
+    try:
+        if not lines.has_text():
+            raise FeedError(
+                "empty_file", "the file has no header and no rows, only empty lines; send it again"
+            )
+        reader = pa_csv.open_csv(
+            lines,
+            read_options=pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+            parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=wrong),
+            convert_options=pa_csv.ConvertOptions(
+                default_column_type=pa.binary(), strings_can_be_null=True, null_values=[""]
+            ),
+        )
+        names = tuple(reader.schema.names)
+    except BaseException:
+        stream.close()
+        raise
+    return Source(names, _chunks(reader, wrong, names=names, spec=spec), stream.close)
+
+
+class _Lines(io.RawIOBase):
+    """The file's bytes without empty lines at its start, lines that are too long replaced by a mark."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._ready = b""
+        self._carry = b""
+        self._ended = False
+        self._newline = b"\n"
+        self.beginnings: list[tuple[bytes, int]] = []
+
+    def readable(self) -> bool:
+        return True
+
+    def has_text(self) -> bool:
+        """Skip what is empty at the start; whether anything is left. Called once, before any reading."""
+        while not self._ready.strip() and (block := self._stream.read(BLOCK_BYTES)):
+            self._ready = block.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+        if b"\n" not in self._ready and b"\r" in self._ready:
+            self._newline = b"\r"
+        self._carry, self._ready = self._ready, b""
+        return bool(self._carry.strip())
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._ended and (size < 0 or len(self._ready) < size):
+            self._fill()
+        size = len(self._ready) if size < 0 else size
+        given, self._ready = self._ready[:size], self._ready[size:]
+        return given
+
+    def _fill(self) -> None:
+        block = self._stream.read(BLOCK_BYTES)
+        data = self._carry + block
+        if not block:
+            self._ended = True
+            # A last line without an end would be lost where it is the only one.
+            self._ready, self._carry = self._ready + self._marked(data + self._newline), b""
+            return
+        cut = data.rfind(self._newline) + 1
+        self._ready, self._carry = self._ready + self._marked(data[:cut]), data[cut:]
+        if len(self._carry) > 2 * LONGEST_ROW_BYTES:
+            self._skip_line()
+
+    def _skip_line(self) -> None:
+        """Read on to the end of a line without keeping it."""
+        beginning, length = self._carry[:LONGEST_ROW_BYTES], len(self._carry)
+        after = b""
+        while block := self._stream.read(BLOCK_BYTES):
+            line, end, after = block.partition(self._newline)
+            length += len(line)
+            if end:
+                break
+        self._ready += self._mark(beginning, length) + self._newline
+        self._carry = after
+
+    def _marked(self, data: bytes) -> bytes:
+        """Whole lines, with a mark in the place of each that is too long; looks only at every so many bytes."""
+        parts, start, position = [], 0, 0
+        while position + LONGEST_ROW_BYTES < len(data):
+            end = data.rfind(self._newline, position, position + LONGEST_ROW_BYTES)
+            if end < 0:
+                end = data.find(self._newline, position + LONGEST_ROW_BYTES)
+                parts += [data[start:position], self._mark(data[position:end], end - position)]
+                start = end
+            position = end + 1
+        return b"".join([*parts, data[start:]]) if parts else data
+
+    def _mark(self, line: bytes, length: int) -> bytes:
+        self.beginnings.append((line[:LONGEST_ROW_BYTES], length))
+        return f"{_TOO_LONG}{len(self.beginnings) - 1}".encode()
+
+
+class _WrongRows:
+    """Collects the rows that pyarrow's reader refuses for their number of columns, with little memory a row."""
+
+    def __init__(self, lines: _Lines) -> None:
+        self._lines = lines
+        self._expected = 0
+        self._counts = array("q")
+        self._texts: list[str] = []
+        self._fresh = array("q")
+        self.numbers = array("q")
+
+    def __call__(self, row: Any) -> str:
+        number = row.number - 1  # pyarrow counts the header
+        self.numbers.append(number)
+        self._fresh.append(number)
+        self._counts.append(row.actual_columns)
+        self._texts.append(row.text)
+        self._expected = row.expected_columns
+        return "skip"
+
+    def take(self) -> Iterator[tuple[Reject, ...]]:
+        """What was collected since the last call, in portions."""
+        fresh, counts, texts = self._fresh, self._counts, self._texts
+        self._fresh, self._counts, self._texts = array("q"), array("q"), []
+        for start in range(0, len(fresh), _REJECTS_A_CHUNK):
+            portion = slice(start, start + _REJECTS_A_CHUNK)
+            yield tuple(map(self._reject, fresh[portion], counts[portion], texts[portion]))
+
+    def _reject(self, number: int, count: int, text: str) -> Reject:
+        if count == 1 and text.startswith(_TOO_LONG):
+            line, length = self._lines.beginnings[int(text.removeprefix(_TOO_LONG))]
+            said = f"the line has {length} bytes; a row has at most {LONGEST_ROW_BYTES}"
+            return Reject(number, "too_long", said, plain_text(line))
+        said = f"the row has {count} column{'s' * (count != 1)}, the header {self._expected}"
+        if newlines := text.strip().count("\n"):
+            said += f"; it spans {newlines + 1} lines: is a quote opened and not closed?"
+        return Reject(number, "wrong_column_count", said, plain_text(text))
+
+
+def _chunks(reader: Any, wrong: _WrongRows, *, names: tuple[str, ...], spec: FeedSpec) -> Iterator[Chunk]:
+    known = [c.name for c in spec.columns if c.name in names]
+    unknown = frozenset(name or f"(column {i} has no name)" for i, name in enumerate(names, 1)) - set(known)
+    none = numbered(pa.table({name: pa.array([], pa.string()) for name in known}), [])
+    position = 0
+    for batch in _batches(reader, rows_read=lambda: position):
+        original = pa.Table.from_batches([batch])
+        rows = pa.table({name: original.column(names.index(name)) for name in known})
+        numbers, position = _numbers_between(position, count=original.num_rows, skipped=wrong.numbers)
+        del wrong.numbers[: bisect_right(wrong.numbers, position)]
+        chunk = decode(numbered(rows, numbers), original=original)
+        yield Chunk(chunk.rows, chunk.rejects, chunk.original, unknown)
+        yield from (Chunk(none, rejects) for rejects in wrong.take())
+    yield from (Chunk(none, rejects) for rejects in wrong.take())
+    yield Chunk(none, unknown_columns=unknown)
+
+
+def _batches(reader: Any, *, rows_read: Callable[[], int]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from reader
+    except pa.ArrowInvalid as error:
+        if "straddling" not in str(error):
+            raise
+        raise FeedError(
+            "unclosed_quote",
+            f"somewhere after row {rows_read()} a quote is opened and never closed (or a quoted value is longer than "
+            f"{BLOCK_BYTES} bytes). None of the file is loaded; close the quote and send it again",
+        ) from error
+
+
+def _numbers_between(position: int, *, count: int, skipped: Sequence[int]) -> tuple[Sequence[int], int]:
+    """The numbers of the next `count` rows after `position`, leaving out the skipped ones; and the last of them."""
+    start = bisect_right(skipped, position)
+    if start == len(skipped) or skipped[start] > position + count:
+        return range(position + 1, position + count + 1), position + count
+    left_out = set(skipped[start:])
+    numbers: list[int] = []
+    while len(numbers) < count:
+        position += 1
+        if position not in left_out:
+            numbers.append(position)
+    return numbers, position

@@ -1,0 +1,106 @@
+"""Issuing: one person's failure is one row, a store that is away stops nothing for good, the same bytes on every try."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from worlds import drop_rows, finishers_waiting, load_and_decide, store_files
+
+from pramaan.database.connect import Connection
+from pramaan.errors import StoreError
+from pramaan.pipeline import Pipeline
+from pramaan.settings import Settings
+
+
+@pytest.fixture
+def five_waiting(settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path) -> None:
+    finishers_waiting(settings, pipeline, connection, tmp_path, count=5)
+
+
+def by_status(connection: Connection) -> dict[str, int]:
+    return dict(connection.execute("select status, count(*) from registry.certificates group by 1").fetchall())
+
+
+@pytest.mark.usefixtures("five_waiting")
+def test_a_chunk_issues_and_leaves_an_outcome_for_each(
+    settings: Settings, pipeline: Pipeline, connection: Connection
+) -> None:
+    run_id = pipeline.start_run(connection, trigger="foreground")
+    result = pipeline.issue_chunk(limit=3, run_id=run_id)
+    assert (result.issued, by_status(connection)) == (3, {"issued": 3, "pending": 2})
+    assert pipeline.issue_chunk(limit=100, run_id=run_id).issued == 2
+    outcomes = connection.execute("select run_id, status, attempt from ops.outcomes").fetchall()
+    assert outcomes == [(run_id, "issued", 1)] * 5
+    recorded = dict(connection.execute("select pdf_uri, pdf_sha256 from registry.certificates").fetchall())
+    assert recorded == {p.as_uri(): hashlib.sha256(p.read_bytes()).hexdigest() for p in store_files(settings)}
+
+
+@pytest.mark.usefixtures("five_waiting")
+def test_rendered_and_stored_but_not_recorded_gives_the_same_bytes_again(
+    settings: Settings, pipeline: Pipeline, connection: Connection
+) -> None:
+    pipeline.issue_chunk(limit=5, run_id=None)
+    first = {p: p.read_bytes() for p in store_files(settings)}
+    connection.execute(
+        "update registry.certificates set status = 'pending', pdf_uri = null, pdf_sha256 = null, issued_at = null"
+    )
+    pipeline.issue_chunk(limit=5, run_id=None)
+    assert {p: p.read_bytes() for p in store_files(settings)} == first
+
+
+def test_one_name_that_does_not_fit_stops_nobody_else(
+    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+) -> None:
+    finishers_waiting(settings, pipeline, connection, tmp_path, count=3)
+    endless = {"user_id": "u00001", "name": "W" * 500, "tenant_id": "t", "updated_at": "2026-03-01T00:00:00Z"}
+    drop_rows(settings, tmp_path, "users", [endless])
+    load_and_decide(pipeline, connection)
+    result = pipeline.issue_chunk(limit=10, run_id=None)
+    assert (result.issued, result.failed) == (2, 1)
+    row = connection.execute(
+        "select user_id, error_class, error from registry.certificates where status = 'failed'"
+    ).fetchone()
+    assert row is not None
+    assert row[:2] == ("u00001", "name_does_not_fit")
+    assert "WWW" not in str(row[2])
+
+
+@pytest.mark.usefixtures("five_waiting")
+def test_a_store_that_is_away_stops_the_chunk_and_the_next_run_finishes(
+    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "store"
+    blocked.write_text("no folder can be made here")
+    with pytest.raises(StoreError, match="reachable, writable and has room"):
+        pipeline.issue_chunk(limit=5, run_id=None)
+    assert by_status(connection) == {"pending": 5}
+    attempts = connection.execute("select attempts from registry.certificates order by 1").fetchall()
+    assert attempts == [(0,), (0,), (1,), (1,), (1,)]
+    blocked.unlink()
+    assert pipeline.issue_all(connection, run_id=None).issued == 5
+    assert by_status(connection) == {"issued": 5}
+
+
+@pytest.mark.usefixtures("five_waiting")
+def test_a_full_disk_leaves_nothing_half_written(
+    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+) -> None:
+    import subprocess
+
+    small = tmp_path / "store"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(small)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root can make a disk that is full")
+    try:
+        with pytest.raises(StoreError, match="No space left"):
+            pipeline.issue_chunk(limit=5, run_id=None)
+        assert not [p for p in store_files(settings) if p.suffix == ".tmp"]
+        subprocess.run(["mount", "-o", "remount,size=10m", str(small)], check=True)
+        pipeline.issue_all(connection, run_id=None)
+        assert by_status(connection) == {"issued": 5}
+        assert len(store_files(settings)) == 5
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    shutil.rmtree(small)

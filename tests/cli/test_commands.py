@@ -1,0 +1,133 @@
+"""The commands as a person meets them: help, one clear message for a mistake, figures for programs."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import PRAMAAN, database_url
+from worlds import drop_finishers
+
+from pramaan.settings import PROJECT_ROOT, Settings
+
+
+@pytest.fixture
+def environment(session_settings: Settings, settings: Settings) -> dict[str, str]:
+    """A person's environment on an empty world."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PRAMAAN_HOME": str(session_settings.home),
+        "PRAMAAN_PORT_BASE": str(session_settings.port_base),
+        "PRAMAAN_DATABASE_URL": database_url(settings),
+        "PRAMAAN_LANDING": settings.landing_url,
+        "PRAMAAN_STORE": settings.store_url,
+    }
+
+
+def call(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(PRAMAAN), *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    file = tmp_path / "board.json"
+    file.write_text(json.dumps({
+        "id": "board", "tenant_id": "t", "name": "State Board", "url": "https://board.example",
+        "signatory": {"name": "Dr Rao", "designation": "Director"},
+        "signature": str(PROJECT_ROOT / "include" / "pramaan" / "sample_signature.png"),
+    }))  # fmt: skip
+    return file
+
+
+def feeds(settings: Settings, tmp_path: Path, count: int) -> Path:
+    """A folder of feeds, as somebody would bring it."""
+    brought = tmp_path / "brought"
+    drop_finishers(settings.model_copy(update={"landing": f"file://{brought}"}), tmp_path, count)
+    return brought
+
+
+def test_every_command_has_help_and_stands_in_the_readme() -> None:
+    readme = (PROJECT_ROOT / "README.md").read_text()
+    listed = subprocess.run([str(PRAMAAN), "--help"], capture_output=True, text=True, check=True).stdout
+    names = [line.split()[0] for line in listed.partition("Commands:")[2].splitlines() if line.strip()]
+    assert len(names) >= 9
+    for name in names:
+        assert f"{name}" in readme
+        assert subprocess.run([str(PRAMAAN), name, "--help"], capture_output=True, check=True).stdout
+
+
+def test_feeds_to_certificates_by_four_commands(
+    environment: dict[str, str], settings: Settings, tmp_path: Path, board: Path
+) -> None:
+    brought = feeds(settings, tmp_path, 3)
+    loaded = call(environment, "load", brought, "--json")
+    assert loaded.returncode == 0, loaded.stderr
+    assert json.loads(loaded.stdout)["totals"]["decisions"] == {"no_certificate_at_completion": 3}
+    assert call(environment, "issuer", "add", board).returncode == 0
+    attached = call(environment, "attach", "c", "--template", "classic", "--issuer", "board",
+                    "--from", "2026-01-01T00:00:00Z", "--reason", "import of history")  # fmt: skip
+    assert attached.returncode == 0, attached.stderr
+    issued = json.loads(call(environment, "issue", "--history", "--json").stdout)
+    assert issued["totals"]["certificates"] == {"issued": 3}
+    again = json.loads(call(environment, "load", brought, "--json").stdout)
+    assert (again["run"]["files_known"], again["run"]["rows_loaded"]) == (5, 0)
+    assert again["totals"]["certificates"] == {"issued": 3}
+
+
+MISTAKES = {
+    "unknown course": (("attach", "nowhere", "--template", "classic", "--issuer", "x"), "there is no course nowhere"),
+    "unknown template": (("attach", "c", "--template", "none", "--issuer", "x"), "none"),
+    "path as template": (("attach", "c", "--template", "../../dbt", "--issuer", "x"), "template"),
+    "past without reason": (
+        ("attach", "c", "--template", "classic", "--issuer", "x", "--from", "2020-01-01T00:00:00Z"),
+        "--reason",
+    ),
+    "instant without zone": (("detach", "c", "--from", "2020-01-01T00:00:00"), "no time zone"),
+    "nothing attached": (("detach", "c"), "no open certificate"),
+    "no feeds": (("load", "/proc/self/fdinfo"), "holds no feeds"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_one_message_and_no_traceback(case: str, environment: dict[str, str]) -> None:
+    arguments, said = MISTAKES[case]
+    done = call(environment, *arguments)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("not json", "Invalid JSON"),
+        ('{"id": "b", "tenant_id": "t", "name": "B", "colour": "red"}', "colour"),
+        ('{"id": "b", "tenant_id": "t", "name": "B", "signature": "none.png"}', "none.png"),
+        ('{"id": "b", "tenant_id": "t"}', "name"),
+    ],
+)
+def test_a_wrong_issuer_file_is_told_by_its_field(
+    document: str, said: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "issuer.json"
+    file.write_text(document)
+    done = call(environment, "issuer", "add", file)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_for_people_hides_the_password_and_for_programs_tells_it(environment: dict[str, str]) -> None:
+    seen = json.loads(call(environment, "status", "--json").stdout)
+    password = seen["database_url"].split(":")[2].split("@")[0]
+    assert {"landing", "store", "outbox", "airflow", "waiting", "failed", "processes"} <= set(seen)
+    assert password not in call(environment, "status").stdout
+
+
+def test_a_wrong_setting_names_the_variable(environment: dict[str, str]) -> None:
+    done = call(environment | {"PRAMAAN_TIMEZONE": "Mars/Olympus"}, "status")
+    assert done.returncode == 1
+    assert "PRAMAAN_TIMEZONE" in done.stderr

@@ -178,6 +178,7 @@ install_requirements() {
     local count
     count=$(grep -c == requirements.txt)
     (use_pip_configuration && step "Installing $count packages" with_uv) && return
+    grep -m 1 '^error' "$LOG" >&2 || true
     step "uv could not: installing them with pip, which takes minutes" with_pip ||
         { last_words; stop "the packages could not be installed: see pip's words above"; }
 }
@@ -204,7 +205,8 @@ use_pip_configuration() {
     hand_over UV_INDEX "$(pip_setting extra-index-url)"
     hand_over UV_FIND_LINKS "$(pip_setting find-links | tr ' ' ',')"
     hand_over UV_INSECURE_HOST "$(pip_setting trusted-host)"
-    hand_over UV_HTTP_TIMEOUT "$(pip_setting '\(default-\)\?timeout')"
+    hand_over UV_HTTP_TIMEOUT "$(pip_setting timeout | cut -d. -f1)"
+    hand_over UV_HTTP_TIMEOUT "$(pip_setting default-timeout | cut -d. -f1)"
     hand_over SSL_CERT_FILE "$(pip_setting cert)"
     hand_over ALL_PROXY "$(pip_setting proxy)"
     # pip looks for a version in every index it knows, and trusts the machine's certificates.
@@ -238,7 +240,7 @@ lock() {
 
 LOG=$(mktemp)
 trap 'rm -f "$LOG"' EXIT
-trap 'exit 130' INT TERM
+trap 'echo; exit 130' INT TERM
 
 case ${1:-} in
 '')

@@ -94,6 +94,7 @@ def database_url(settings: Settings) -> str:
 @pytest.fixture
 def oulad_feeds(tmp_path: Path) -> Callable[..., Path]:
     """Writes the feeds of real enrolments (module AAA) in a format; skips where they are not at hand."""
+
     def write(fmt: str = "parquet", modules: str = "AAA") -> Path:
         if not OULAD.exists():
             pytest.skip("the Open University data set is not beside this checkout")

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PRAMAAN, free_port_base
-from worlds import store_files
 
+from conftest import PRAMAAN, free_port_base
 from pramaan.database.connect import Connection, connect
 from pramaan.host.platform import ensure_database, running, stop
 from pramaan.host.postgres import embedded_database_url
@@ -21,6 +20,7 @@ from pramaan.registry.attachments import Criteria, attach
 from pramaan.registry.issuers import record_issuer
 from pramaan.sample import SAMPLE_ATTACHMENTS, SampleSummary, write_sample
 from pramaan.settings import Settings
+from worlds import store_files
 
 
 @pytest.fixture
@@ -46,10 +46,12 @@ def test_many_kills_leave_no_duplicate_and_no_hole(home: Settings, tmp_path: Pat
 
 
 def survive(home: Settings, tmp_path: Path, *, kills: int, seed: int) -> None:
-    """Run `pramaan load` on the sample, killing it or Postgres at random, until it has been left alone once."""
+    """Run `pramaan load` on the sample, killing it or Postgres at random, until it has been left alone
+    once.
+    """
     feeds = tmp_path / "sample"
     summary = write_sample(feeds)
-    dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    dice = random.Random(seed)
     for _ in range(kills):
         victim = start_load(home, feeds)
         time.sleep(dice.uniform(0.5, 6))
@@ -72,9 +74,12 @@ def start_load(home: Settings, feeds: Path) -> subprocess.Popen[bytes]:
         "PRAMAAN_PORT_BASE": str(home.port_base),
     }
     return subprocess.Popen(
-        [str(PRAMAAN), "load", str(feeds)], env=environment, start_new_session=True, stderr=subprocess.DEVNULL,
+        [str(PRAMAAN), "load", str(feeds)],
+        env=environment,
+        start_new_session=True,
         stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def kill_postgres(home: Settings) -> None:
@@ -91,7 +96,9 @@ def attach_what_is_loaded(home: Settings) -> None:
         for file in sorted((home.home.parent / "sample" / "issuers").glob("*.json")):
             record_issuer(connection, read_issuer(file), recorded_by="test")
         loaded = {row[0] for row in connection.execute("select course_id from raw.courses").fetchall()}
-        attached = {row[0] for row in connection.execute("select course_id from registry.attachments").fetchall()}
+        attached = {
+            row[0] for row in connection.execute("select course_id from registry.attachments").fetchall()
+        }
         for wanted in SAMPLE_ATTACHMENTS:
             if wanted.course_id in loaded - attached:
                 attach(
@@ -114,6 +121,8 @@ def assert_whole(home: Settings, connection: Connection, summary: SampleSummary)
     assert totals.certificates == {"issued": summary.decisions["entitled"]}
     recorded = dict(connection.execute("select pdf_uri, pdf_sha256 from registry.certificates").fetchall())
     stored = {
-        p.as_uri(): hashlib.sha256(p.read_bytes()).hexdigest() for p in store_files(home) if p.suffix == ".pdf"
+        p.as_uri(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in store_files(home)
+        if p.suffix == ".pdf"
     }
     assert stored == recorded

@@ -31,7 +31,7 @@ OTHER_IN_CONTAINERS = {
     "DBT_ENV_SECRET_PRAMAAN_PASSWORD": "${PRAMAAN_DATABASE_PASSWORD:?run make env}",
     "DBT_PROJECT_DIR": "/opt/pramaan/dbt",
     "DBT_PROFILES_DIR": "/opt/pramaan/dbt",
-    "AIRFLOW__API__HOST": "0.0.0.0",  # noqa: S104 - inside its own network; what is published is another setting
+    "AIRFLOW__API__HOST": "0.0.0.0",
     "AIRFLOW__API__BASE_URL": "${PRAMAAN_BASE_URL:-http://127.0.0.1:18080}",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "http://api-server:18080/execution/",
     "AIRFLOW__CORE__DAGS_FOLDER": "/opt/pramaan/dags",

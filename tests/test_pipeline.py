@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from worlds import attach_everywhere, drop, load_and_decide, store_files
 
 from pramaan.database.connect import Connection
 from pramaan.pipeline import Pipeline
 from pramaan.settings import Settings
+from worlds import attach_everywhere, drop, load_and_decide, store_files
 
 AAA_COMPLETED = AAA_ENTITLED = 564
 """Counted by the data set's own script, from the data and nothing else."""

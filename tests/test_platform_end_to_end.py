@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PRAMAAN, free_port_base
 
+from conftest import PRAMAAN, free_port_base
 from pramaan.database.connect import connect
 from pramaan.host.postgres import embedded_database_url
 from pramaan.sample import write_sample
@@ -73,7 +73,9 @@ def test_the_dag_issues_the_whole_sample_by_itself(platform: Platform, tmp_path:
     expected = write_sample(tmp_path)
     with connect(embedded_database_url(platform.settings)) as connection:
         decisions = dict(
-            connection.execute("select decision, count(*) from marts.fct_certificate_decisions group by 1").fetchall()
+            connection.execute(
+                "select decision, count(*) from marts.fct_certificate_decisions group by 1"
+            ).fetchall()
         )
         runs = connection.execute("select counts from ops.runs where finished_at is not null").fetchall()
     assert decisions == {name: count for name, count in expected.decisions.items() if count}
@@ -131,7 +133,10 @@ def test_the_night_rebuilds_every_model_as_a_task_and_finds_nobody_forgotten(pla
 def test_no_secret_and_no_name_stands_in_a_log(platform: Platform) -> None:
     secrets = [p.read_text().strip() for p in platform.settings.secrets.iterdir() if p.suffix != ".key"]
     with connect(embedded_database_url(platform.settings)) as connection:
-        names = [str(row[0]) for row in connection.execute("select distinct recipient_name from registry.certificates")]
+        names = [
+            str(row[0])
+            for row in connection.execute("select distinct recipient_name from registry.certificates")
+        ]
     logs = [p for p in (platform.settings.home / "logs").rglob("*") if p.is_file()]
     assert logs
     said = "\n".join(p.read_text(errors="replace") for p in logs)
@@ -157,4 +162,3 @@ def processes_of(home: str) -> list[str]:
         if home.encode() in told:
             found.append(f"{entry.name} {(entry / 'cmdline').read_bytes()!r}")
     return found
-

@@ -48,7 +48,7 @@ esac
 """
 FAKE_UV = """\
 [ "$1" != --version ] || { echo 'uv 1.2.3 (fake)'; exit; }
-echo "uv $* index=${UV_DEFAULT_INDEX:-} extra=${UV_INDEX:-}" >>"$CALLS"
+echo "uv $* index=${UV_DEFAULT_INDEX:-} extra=${UV_INDEX:-} seconds=${UV_HTTP_TIMEOUT:-}" >>"$CALLS"
 [ ! -e "$FAKES/uv-breaks" ] || exit 2
 [ ! -e "$FAKES/killed" ] || kill -KILL 0
 """
@@ -57,6 +57,7 @@ import os, sys
 if sys.argv[1:] == ["config", "list"]:
     print("global.extra-index-url='\\\\nfile:///one\\\\nfile:///two'")
     print("global.index-url='https://global.example/simple'")
+    print(":env:.default-timeout='180'")
     print("install.index-url='https://install.example/simple'")
 elif sys.argv[1] == "install":
     print("pip", *sys.argv[1:], file=open(os.environ["CALLS"], "a"))
@@ -279,7 +280,7 @@ def test_uv_asks_the_index_that_pip_is_configured_for(with_python: Machine) -> N
     with_python.run("python")
 
     assert {call.split(" index=")[1] for call in with_python.calls} == {
-        "https://install.example/simple extra=file:///one file:///two"
+        "https://install.example/simple extra=file:///one file:///two seconds=180"
     }
 
 

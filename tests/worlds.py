@@ -50,7 +50,10 @@ def drop_finishers(settings: Settings, tmp_path: Path, count: int) -> None:
     names = {user: NAMES[n % len(NAMES)] for n, user in enumerate(people)}
     keys = [{"user_id": user, "course_id": "c", "batch_id": "b"} for user in people]
     drop_rows(
-        settings, tmp_path, "users", [{"user_id": u, "name": names[u], "tenant_id": "t", **then} for u in people]
+        settings,
+        tmp_path,
+        "users",
+        [{"user_id": u, "name": names[u], "tenant_id": "t", **then} for u in people],
     )
     drop_rows(settings, tmp_path, "enrolments", [
         {**key, "enrolled_at": "2026-01-01T00:00:00Z", "active": True, **then} for key in keys
@@ -63,7 +66,9 @@ def drop_finishers(settings: Settings, tmp_path: Path, count: int) -> None:
 
 def attach_everywhere(connection: Connection, tenant_id: str) -> None:
     """Assert the classic certificate to every course, from long ago."""
-    issuer = Issuer("issuer", tenant_id, "The Board", signatory_name="Dr Rao", signatory_designation="Registrar")
+    issuer = Issuer(
+        "issuer", tenant_id, "The Board", signatory_name="Dr Rao", signatory_designation="Registrar"
+    )
     record_issuer(connection, issuer, recorded_by="test")
     for (course_id,) in connection.execute("select distinct course_id from raw.courses").fetchall():
         attach(

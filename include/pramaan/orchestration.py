@@ -1,7 +1,8 @@
-"""What Airflow runs: the steps of the DAGs, and what every DAG shares. The only module of the package that imports Airflow.
+"""What Airflow runs: the steps of the DAGs, and what every DAG shares. The only module of the package that
+imports Airflow.
 
-A step opens the pipeline, does one thing, and returns ids and counts, which is all that an XCom may carry. Nothing is imported or
-read before a task runs, so that parsing a DAG file stays quick.
+A step opens the pipeline, does one thing, and returns ids and counts, which is all that an XCom may carry.
+Nothing is imported or read before a task runs, so that parsing a DAG file stays quick.
 """
 
 import os
@@ -44,7 +45,9 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=5),
 }
-"""Of every task: transient faults are waited out; whatever still fails then needs a person, and the next run goes on."""
+"""Of every task: transient faults are waited out; whatever still fails then needs a person, and the next
+run goes on.
+"""
 
 
 def load_feeds() -> dict[str, Any]:
@@ -62,12 +65,21 @@ def load_feeds() -> dict[str, Any]:
             counts = Batch(pipeline.load(connection)).counts()
     except PipelineBusyError as error:
         raise AirflowSkipException(str(error)) from error
-    kept = ("files_loaded", "files_known", "files_quarantined", "rows_loaded", "rows_changed", "rows_quarantined")
+    kept = (
+        "files_loaded",
+        "files_known",
+        "files_quarantined",
+        "rows_loaded",
+        "rows_changed",
+        "rows_quarantined",
+    )
     return {"run_id": str(run_id), **{name: counts[name] for name in kept}}
 
 
 def make_decisions() -> dict[str, int]:
-    """Decide the changed keys and enqueue what they earn; returns counts, among them how many certificates wait."""
+    """Decide the changed keys and enqueue what they earn; returns counts, among them how many certificates
+    wait.
+    """
     from pramaan.database.connect import pipeline_lock
 
     pipeline = _pipeline()

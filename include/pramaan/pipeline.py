@@ -1,7 +1,7 @@
 """One run of the pipeline: load -> decide and enqueue -> issue. Composes the rooms; the steps are theirs.
 
-Each step can run alone and again: Airflow runs them as tasks, the foreground one after the other. Loading and deciding hold the
-pipeline's lock; issuing needs none, since workers take leases.
+Each step can run alone and again: Airflow runs them as tasks, the foreground one after the other. Loading
+and deciding hold the pipeline's lock; issuing needs none, since workers take leases.
 """
 
 import json
@@ -61,7 +61,7 @@ class Batch:
 
     files: list[FileLoaded] = field(default_factory=list)
     decided: Decided | None = None
-    issued: ChunkResult = ChunkResult()
+    issued: ChunkResult = field(default_factory=ChunkResult)
 
     def counts(self) -> dict[str, int]:
         """The run in figures, as they are printed and kept in `ops.runs`."""
@@ -112,19 +112,25 @@ class Pipeline:
         if deploy_if_changed(self._url, target=self._settings.home / "dbt"):
             report("Deployed the rules by dbt")
 
-    def load(self, connection: Connection, *, on_rows: Callable[[int], None] = lambda _: None) -> list[FileLoaded]:
+    def load(
+        self, connection: Connection, *, on_rows: Callable[[int], None] = lambda _: None
+    ) -> list[FileLoaded]:
         """Load every file that waits. The caller holds the pipeline's lock."""
         landing = Landing(self._settings.landing_url)
         return list(load_waiting(connection, landing, now=lambda: datetime.now(UTC), on_rows=on_rows))
 
     def decide(self, connection: Connection) -> Decided:
-        """Decide the changed keys and enqueue what they earn, in one transaction. The caller holds the lock."""
+        """Decide the changed keys and enqueue what they earn, in one transaction. The caller holds the
+        lock.
+        """
         with connection.transaction():
             scope = decide_changed_keys(connection)
             return Decided(scope, self._enqueue(connection, in_scope=True))
 
     def enqueue_missing(self, connection: Connection) -> Enqueued:
-        """Enqueue every entitled completion that has no certificate, whatever the reason. The caller holds the lock."""
+        """Enqueue every entitled completion that has no certificate, whatever the reason. The caller holds
+        the lock.
+        """
         with connection.transaction():
             return self._enqueue(connection, in_scope=False)
 
@@ -150,7 +156,9 @@ class Pipeline:
         on_attempts: Callable[[int], None] = lambda _: None,
         on_total: Callable[[int], None] = lambda _: None,
     ) -> ChunkResult:
-        """Issue until nothing is left, on all cores; those that wait for a later attempt are tried now, once."""
+        """Issue until nothing is left, on all cores; those that wait for a later attempt are tried now,
+        once.
+        """
         due_by = make_due(connection)
         waiting = count_waiting(connection, due_by=due_by)
         on_total(waiting)
@@ -160,13 +168,16 @@ class Pipeline:
 
     def start_run(self, connection: Connection, *, trigger: Trigger) -> UUID:
         """A line in `ops.runs`; returns its id."""
-        row = connection.execute("insert into ops.runs (trigger) values (%s) returning run_id", (trigger,)).fetchone()
+        row = connection.execute(
+            "insert into ops.runs (trigger) values (%s) returning run_id", (trigger,)
+        ).fetchone()
         return cast(UUID, row[0])  # type: ignore[index]
 
     def finish_run(self, connection: Connection, run_id: UUID, counts: dict[str, int]) -> None:
         """Complete the run's line with its counts."""
         connection.execute(
-            "update ops.runs set finished_at = now(), counts = %s where run_id = %s", (json.dumps(counts), run_id)
+            "update ops.runs set finished_at = now(), counts = %s where run_id = %s",
+            (json.dumps(counts), run_id),
         )
 
     def totals(self, connection: Connection) -> Totals:
@@ -176,7 +187,9 @@ class Pipeline:
             rows={name: _count(connection, f"select count(*) from raw.{name}") for name in raw},  # noqa: S608
             quarantined=_count(connection, "select count(*) from ops.quarantine"),
             completions=_count(connection, "select count(*) from marts.fct_completions"),
-            decisions=_counts(connection, "select decision, count(*) from marts.fct_certificate_decisions group by 1"),
+            decisions=_counts(
+                connection, "select decision, count(*) from marts.fct_certificate_decisions group by 1"
+            ),
             certificates=_counts(connection, "select status, count(*) from registry.certificates group by 1"),
         )
 
@@ -188,7 +201,9 @@ def kept_template(template_id: str) -> KeptTemplate:
     """
     known = list_templates(TEMPLATES)
     if template_id not in known:
-        raise RegistryError("template_not_found", f"there is no template {template_id}; there are: {', '.join(known)}")
+        raise RegistryError(
+            "template_not_found", f"there is no template {template_id}; there are: {', '.join(known)}"
+        )
     template: Template = load_template(TEMPLATES / template_id)
     return KeptTemplate(template.template_id, template.version, template.pack())
 

@@ -23,7 +23,9 @@ AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().abs
 class Settings(BaseSettings):
     """Where this home's parts are. Every field is the variable `PRAMAAN_<FIELD>`."""
 
-    model_config = SettingsConfigDict(env_prefix="PRAMAAN_", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PRAMAAN_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     home: AbsolutePath = Field(default=Path(".pramaan"), validate_default=True)
     database_url: SecretStr | None = None

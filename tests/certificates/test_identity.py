@@ -16,12 +16,12 @@ ids = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",))
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(user=ids, course=ids, batch=ids, sequence=st.integers(1, 99), key=st.binary(min_size=1, max_size=100))
-def test_sql_and_python_agree(
+def test_sql_and_python_agree(  # noqa: PLR0917 - drawn by name
     connection: Connection, user: str, course: str, batch: str, sequence: int, key: bytes
 ) -> None:
     inner, outer = IdentityKey(key).pads
     row = connection.execute(
-        f"select {IdentityKey.sql('u', 'c', 'b', 's')} "  # noqa: S608
+        f"select {IdentityKey.sql('u', 'c', 'b', 's')} "
         "from (values (%(u)s::text, %(c)s::text, %(b)s::text, %(s)s::integer)) as v (u, c, b, s)",
         {"inner_pad": inner, "outer_pad": outer, "u": user, "c": course, "b": batch, "s": sequence},
     ).fetchone()

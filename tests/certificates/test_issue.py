@@ -1,16 +1,18 @@
-"""Issuing: one person's failure is one row, a store that is away stops nothing for good, the same bytes on every try."""
+"""Issuing: one person's failure is one row, a store that is away stops nothing for good, the same bytes on
+every try.
+"""
 
 import hashlib
 import shutil
 from pathlib import Path
 
 import pytest
-from worlds import drop_rows, finishers_waiting, load_and_decide, store_files
 
 from pramaan.database.connect import Connection
 from pramaan.errors import StoreError
 from pramaan.pipeline import Pipeline
 from pramaan.settings import Settings
+from worlds import drop_rows, finishers_waiting, load_and_decide, store_files
 
 
 @pytest.fixture
@@ -19,7 +21,9 @@ def five_waiting(settings: Settings, pipeline: Pipeline, connection: Connection,
 
 
 def by_status(connection: Connection) -> dict[str, int]:
-    return dict(connection.execute("select status, count(*) from registry.certificates group by 1").fetchall())
+    return dict(
+        connection.execute("select status, count(*) from registry.certificates group by 1").fetchall()
+    )
 
 
 @pytest.mark.usefixtures("five_waiting")
@@ -43,7 +47,7 @@ def test_rendered_and_stored_but_not_recorded_gives_the_same_bytes_again(
     pipeline.issue_chunk(limit=5, run_id=None)
     first = {p: p.read_bytes() for p in store_files(settings)}
     connection.execute(
-        "update registry.certificates set status = 'pending', pdf_uri = null, pdf_sha256 = null, issued_at = null"
+        "update registry.certificates set status = 'pending', pdf_uri = null, pdf_sha256 = null"
     )
     pipeline.issue_chunk(limit=5, run_id=None)
     assert {p: p.read_bytes() for p in store_files(settings)} == first
@@ -68,7 +72,7 @@ def test_one_name_that_does_not_fit_stops_nobody_else(
 
 @pytest.mark.usefixtures("five_waiting")
 def test_a_store_that_is_away_stops_the_chunk_and_the_next_run_finishes(
-    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+    pipeline: Pipeline, connection: Connection, tmp_path: Path
 ) -> None:
     blocked = tmp_path / "store"
     blocked.write_text("no folder can be made here")
@@ -90,7 +94,9 @@ def test_a_full_disk_leaves_nothing_half_written(
 
     small = tmp_path / "store"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(small)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(small)], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("only root can make a disk that is full")
     try:

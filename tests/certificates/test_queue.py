@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from worlds import drop_rows, finishers_waiting, load_and_decide
 
 from pramaan.certificates.queue import Issued, Postponed, make_due, open_worker
 from pramaan.database.connect import Connection, connect
 from pramaan.pipeline import Pipeline
 from pramaan.registry.attachments import detach
 from pramaan.settings import Settings
+from worlds import drop_rows, finishers_waiting, load_and_decide
 
 PDF = {"pdf_uri": "file:///x.pdf", "pdf_sha256": "0" * 64, "pdf_bytes": 1, "engine_version": "test"}
 
@@ -33,7 +33,8 @@ def statuses(connection: Connection) -> dict[str, str]:
 @pytest.mark.usefixtures("three_waiting")
 def test_what_is_printed_is_kept_with_the_certificate(connection: Connection) -> None:
     row = connection.execute(
-        "select certificate_id, recipient_name, render_input from registry.certificates where user_id = 'u00001'"
+        "select certificate_id, recipient_name, render_input from registry.certificates "
+        "where user_id = 'u00001'"
     ).fetchone()
     assert row is not None
     assert row[1] == "सुनीता शर्मा"
@@ -80,7 +81,10 @@ def test_two_workers_never_hold_the_same_certificate(connection: Connection, oth
 def test_what_a_dead_worker_held_is_free_at_once(settings: Settings, connection: Connection) -> None:
     due_by = make_due(connection)
     assert settings.database_url
-    with connect(settings.database_url.get_secret_value()) as doomed, open_worker(doomed, run_id=None) as worker:
+    with (
+        connect(settings.database_url.get_secret_value()) as doomed,
+        open_worker(doomed, run_id=None) as worker,
+    ):
         assert len(worker.claim(3, due_by=due_by)) == 3
         doomed.close()
     with open_worker(connection, run_id=None) as worker:
@@ -105,11 +109,18 @@ def test_only_the_holder_of_a_lease_records(connection: Connection, other: Conne
 def test_a_name_corrected_before_issue_is_the_one_that_will_be_printed(
     settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
 ) -> None:
-    renamed = {"user_id": "u00000", "name": "Asha R. Rao", "tenant_id": "t", "updated_at": "2026-03-01T00:00:00Z"}
+    renamed = {
+        "user_id": "u00000",
+        "name": "Asha R. Rao",
+        "tenant_id": "t",
+        "updated_at": "2026-03-01T00:00:00Z",
+    }
     drop_rows(settings, tmp_path, "users", [renamed])
     decided = load_and_decide(pipeline, connection)
     assert (decided.enqueued.withdrawn, decided.enqueued.pending) == (1, 1)
-    row = connection.execute("select recipient_name from registry.certificates where user_id = 'u00000'").fetchone()
+    row = connection.execute(
+        "select recipient_name from registry.certificates where user_id = 'u00000'"
+    ).fetchone()
     assert row == ("Asha R. Rao",)
 
 
@@ -121,7 +132,12 @@ def test_an_issued_certificate_never_changes(
         claims = worker.claim(3, due_by=make_due(connection))
         worker.record([Issued(c.certificate_id, **PDF) for c in claims], [])
     before = connection.execute("select * from registry.certificates order by 1").fetchall()
-    renamed = {"user_id": "u00000", "name": "Someone Else", "tenant_id": "t", "updated_at": "2026-03-01T00:00:00Z"}
+    renamed = {
+        "user_id": "u00000",
+        "name": "Someone Else",
+        "tenant_id": "t",
+        "updated_at": "2026-03-01T00:00:00Z",
+    }
     drop_rows(settings, tmp_path, "users", [renamed])
     left = {"user_id": "u00001", "course_id": "c", "batch_id": "b", "enrolled_at": "2026-01-01T00:00:00Z",
             "active": False, "updated_at": "2026-01-02T00:00:00Z"}  # fmt: skip
@@ -162,7 +178,8 @@ def test_a_failure_is_a_row_and_new_facts_try_again(
         worker.record([], [Postponed(first.certificate_id, "name_does_not_fit", "too long", None)])
         worker.release(rest)
     row = connection.execute(
-        "select user_id, status, error_class, error, attempts from registry.certificates where status = 'failed'"
+        "select user_id, status, error_class, error, attempts from registry.certificates "
+        "where status = 'failed'"
     ).fetchone()
     assert row is not None
     assert row[1:] == ("failed", "name_does_not_fit", "too long", 1)
@@ -176,9 +193,11 @@ def test_a_second_live_certificate_is_refused_by_the_database(
     settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
 ) -> None:
     finishers_waiting(settings, pipeline, connection, tmp_path, count=1)
-    columns = "user_id, course_id, batch_id, attachment_id, recipient_name, completed_at, status, render_input"
+    columns = (
+        "user_id, course_id, batch_id, attachment_id, recipient_name, completed_at, status, render_input"
+    )
     again = connection.execute(
-        f"insert into registry.certificates (certificate_id, sequence, {columns}) "  # noqa: S608
+        f"insert into registry.certificates (certificate_id, sequence, {columns}) "
         f"select 'other', 2, {columns} from registry.certificates on conflict do nothing"
     )
     assert again.rowcount == 0

@@ -25,7 +25,7 @@ def test_putting_again_replaces_and_leaves_nothing_beside(tmp_path: Path) -> Non
 
 def test_an_unwritable_store_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "certificates").write_text("a file where a folder should be")
-    with pytest.raises(StoreError, match="cannot write certificates/ab/abcd.pdf"):
+    with pytest.raises(StoreError, match=r"cannot write certificates/ab/abcd\.pdf"):
         Store(f"file://{tmp_path}").put(certificate_path("abcd"), b"%PDF")
     assert [p.name for p in tmp_path.iterdir()] == ["certificates"]
 

@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PRAMAAN, database_url
-from worlds import drop_finishers
 
+from conftest import PRAMAAN, database_url
 from pramaan.settings import PROJECT_ROOT, Settings
+from worlds import drop_finishers
 
 
 @pytest.fixture
@@ -78,7 +78,10 @@ def test_feeds_to_certificates_by_four_commands(
 
 
 MISTAKES = {
-    "unknown course": (("attach", "nowhere", "--template", "classic", "--issuer", "x"), "there is no course nowhere"),
+    "unknown course": (
+        ("attach", "nowhere", "--template", "classic", "--issuer", "x"),
+        "there is no course nowhere",
+    ),
     "unknown template": (("attach", "c", "--template", "none", "--issuer", "x"), "none"),
     "path as template": (("attach", "c", "--template", "../../dbt", "--issuer", "x"), "template"),
     "past without reason": (

@@ -34,7 +34,8 @@ def learners(connection: Connection) -> Connection:
         "values ('c', 'Course', 't', 'Live', 1, '2024-01-01', 1)"
     )
     connection.execute(
-        "insert into raw.batches (batch_id, course_id, tenant_id, name, enrolment_type, mentor_ids, updated_at, load_id) "
+        "insert into raw.batches "
+        "(batch_id, course_id, tenant_id, name, enrolment_type, mentor_ids, updated_at, load_id) "
         "values ('b', 'c', 't', 'Batch', 'open', '{}', '2024-01-01', 1)"
     )
     connection.execute(
@@ -49,7 +50,8 @@ def finish(connection: Connection, learner: int) -> None:
     """The learner finishes the content, and the key is noted, as a load does both."""
     with connection.transaction():
         connection.execute(
-            "insert into raw.progress (user_id, batch_id, content_id, course_id, status, completed_at, updated_at, load_id) "
+            "insert into raw.progress "
+            "(user_id, batch_id, content_id, course_id, status, completed_at, updated_at, load_id) "
             "values (%s, 'b', 'k', 'c', 2, '2024-02-01', '2024-02-01', 1)",
             (f"u{learner}",),
         )

@@ -21,10 +21,12 @@ SECONDS = 5
 FILL = f"""
     insert into raw.users (user_id, name, tenant_id, updated_at, load_id)
     select 'u' || learner, 'Asha', 't', '2024-01-01', 1 from generate_series(1, {LEARNERS}) as learner;
-    insert into raw.courses (course_id, name, tenant_id, status, leaf_count, published_at, updated_at, load_id)
+    insert into raw.courses
+        (course_id, name, tenant_id, status, leaf_count, published_at, updated_at, load_id)
     select 'c' || course, 'Course', 't', 'Live', {CONTENTS}, '2024-01-01', '2024-01-01', 1
     from generate_series(0, 19) as course;
-    insert into raw.batches (batch_id, course_id, tenant_id, name, enrolment_type, mentor_ids, updated_at, load_id)
+    insert into raw.batches
+        (batch_id, course_id, tenant_id, name, enrolment_type, mentor_ids, updated_at, load_id)
     select 'b' || batch, 'c' || batch % 20, 't', 'Batch', 'open', '{{}}', '2024-01-01', 1
     from generate_series(0, 199) as batch;
     insert into raw.enrolments (user_id, batch_id, course_id, enrolled_at, active, updated_at, load_id)
@@ -38,8 +40,8 @@ FILL = f"""
 """  # noqa: S608 - numbers of this module
 
 TOUCH = {
-    "progress": "select 'progress', 'u' || n, 'b' || n % 200, null from generate_series(1, %s) as n",
-    "enrolment": "select 'enrolment', 'u' || n, 'b' || n % 200, null from generate_series(1, %s) as n",
+    "progress": "select 'progress', 'u' || n, 'b' || n %% 200, null from generate_series(1, %s) as n",
+    "enrolment": "select 'enrolment', 'u' || n, 'b' || n %% 200, null from generate_series(1, %s) as n",
     "user": "select 'user', 'u' || n, null, null from generate_series(1, %s) as n",
     "batch": "select 'batch', null, 'b7', null where %s > 0",
 }

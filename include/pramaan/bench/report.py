@@ -19,8 +19,8 @@ def describe_machine() -> str:
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     versions = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "pyarrow", "weasyprint"))
     return (
-        f"{_processor()}, {os.cpu_count()} cores, {memory_gb:.0f} GB, {platform.freedesktop_os_release()['PRETTY_NAME']}, "
-        f"Python {platform.python_version()}, {versions}"
+        f"{_processor()}, {os.cpu_count()} cores, {memory_gb:.0f} GB, "
+        f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Python {platform.python_version()}, {versions}"
     )
 
 
@@ -37,7 +37,11 @@ def write_section(file: Path, name: str, measurements: list[Measurement]) -> Non
     text = file.read_text() if file.exists() else _TITLE
     pattern = re.compile(rf"^## {re.escape(name)}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
     found = pattern.search(text)
-    text = text[: found.start()] + section + "\n" + text[found.end() :] if found else f"{text.rstrip()}\n\n{section}"
+    text = (
+        text[: found.start()] + section + "\n" + text[found.end() :]
+        if found
+        else f"{text.rstrip()}\n\n{section}"
+    )
     file.write_text(text.rstrip() + "\n")
 
 

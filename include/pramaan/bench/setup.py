@@ -43,5 +43,7 @@ def _timed(command: list[str], folder: Path, environment: dict[str, str]) -> flo
     began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise HostError(f"{' '.join(command)} failed in a fresh clone:\n{(done.stdout + done.stderr)[-3000:]}")
+        raise HostError(
+            f"{' '.join(command)} failed in a fresh clone:\n{(done.stdout + done.stderr)[-3000:]}"
+        )
     return time.perf_counter() - began

@@ -1,7 +1,7 @@
 """Certificate ids: an HMAC of (user, course, batch, sequence) under the home's key.
 
-The same on every retry, not to be guessed without the key. HMAC-SHA-256 (RFC 2104), the first 128 bits, in hex. The message is
-the concatenation of the SHA-256 of each part, so that no two keys can share one.
+The same on every retry, not to be guessed without the key. HMAC-SHA-256 (RFC 2104), the first 128 bits, in
+hex. The message is the concatenation of the SHA-256 of each part, so that no two keys can share one.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ class IdentityKey:
             key = path.read_bytes()
         except OSError as error:
             raise HostError(
-                f"the certificate key {path} cannot be read; restore it from your backup, or run `pramaan up` "
-                "if this home has never issued anything"
+                f"the certificate key {path} cannot be read; restore it from your backup, or run "
+                "`pramaan up` if this home has never issued anything"
             ) from error
         return cls(key)
 
@@ -45,14 +45,18 @@ class IdentityKey:
 
     @property
     def pads(self) -> tuple[bytes, bytes]:
-        """The key's inner and outer pads: what SQL needs to compute the same id without being told the key itself."""
+        """The key's inner and outer pads: what SQL needs to compute the same id without being told the key
+        itself.
+        """
         key = hashlib.sha256(self.key).digest() if len(self.key) > _BLOCK_BYTES else self.key
         block = key.ljust(_BLOCK_BYTES, b"\0")
         return bytes(b ^ 0x36 for b in block), bytes(b ^ 0x5C for b in block)
 
     @staticmethod
     def sql(user_id: str, course_id: str, batch_id: str, sequence: str) -> str:
-        """`certificate_id` as a Postgres expression over column names, with the parameters inner_pad and outer_pad."""
+        """`certificate_id` as a Postgres expression over column names, with the parameters inner_pad and
+        outer_pad.
+        """
         message = " || ".join(_PART.format(column) for column in (user_id, course_id, batch_id, sequence))
         return (
             f"left(encode(sha256(%(outer_pad)s::bytea || sha256(%(inner_pad)s::bytea || {message})), 'hex'), "

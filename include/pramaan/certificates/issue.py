@@ -1,8 +1,9 @@
-"""Issues pending certificates: claim, render, store, record. What a mapped task and a foreground worker both run.
+"""Issues pending certificates: claim, render, store, record. What a mapped task and a foreground worker
+both run.
 
-Every step can be repeated: rendering gives the same bytes, the store the same place, and only the holder of a lease records.
-One certificate that cannot be rendered becomes a `failed` row and never stops the others; a store that is away stops the
-chunk, gives its claims back and says so.
+Every step can be repeated: rendering gives the same bytes, the store the same place, and only the holder of
+a lease records. One certificate that cannot be rendered becomes a `failed` row and never stops the others;
+a store that is away stops the chunk, gives its claims back and says so.
 """
 
 import hashlib
@@ -66,7 +67,8 @@ class ChunkResult:
 def issue_chunk(press: Press, *, limit: int, due_by: datetime, run_id: UUID | None) -> ChunkResult:
     """Issue up to `limit` pending certificates that were due by `due_by`, a hundred at a time.
 
-    Raises StoreError when the store is away, DatabaseError when Postgres is: what was recorded stays, the rest is free again.
+    Raises StoreError when the store is away, DatabaseError when Postgres is: what was recorded stays, the
+    rest is free again.
     """
     configure_fonts(press.fonts_folder)
     store = Store(press.store_url)
@@ -92,7 +94,9 @@ class _Renderers:
         self.signature = lru_cache(maxsize=256)(self._signature)
 
     def _renderer(self, template_id: str, version: str) -> Renderer:
-        return _renderer_for(template_id, template_archive(self._connection, template_id, version), self._zone)
+        return _renderer_for(
+            template_id, template_archive(self._connection, template_id, version), self._zone
+        )
 
     def _signature(self, sha256: str | None) -> bytes | None:
         return signature_image(self._connection, sha256) if sha256 else None
@@ -122,7 +126,12 @@ def _issue(worker: Worker, claims: list[Claim], *, renderers: _Renderers, store:
                     raise
             except Exception as error:
                 postponed.append(_postpone(claim, error))
-                log.warning("certificate %s: %s", claim.certificate_id, postponed[-1].error_class, exc_info=_bug(error))
+                log.warning(
+                    "certificate %s: %s",
+                    claim.certificate_id,
+                    postponed[-1].error_class,
+                    exc_info=_bug(error),
+                )
     finally:
         recorded = worker.record(issued, postponed)
         if tried < len(claims):
@@ -134,11 +143,15 @@ def _print(claim: Claim, *, renderers: _Renderers, store: Store) -> Issued:
     renderer = renderers.renderer(claim.template_id, claim.template_version)
     pdf = renderer.render(claim.fields, signature=renderers.signature(claim.signature_sha256))
     uri = store.put(certificate_path(claim.certificate_id), pdf)
-    return Issued(claim.certificate_id, uri, hashlib.sha256(pdf).hexdigest(), len(pdf), renderer.engine_version)
+    return Issued(
+        claim.certificate_id, uri, hashlib.sha256(pdf).hexdigest(), len(pdf), renderer.engine_version
+    )
 
 
 def _postpone(claim: Claim, error: Exception) -> Postponed:
-    """Transient or permanent is decided here and nowhere else. The message of a bug is not kept: it may quote a name."""
+    """Transient or permanent is decided here and nowhere else. The message of a bug is not kept: it may
+    quote a name.
+    """
     if isinstance(error, StoreError):
         backoff = min(_MAX_BACKOFF, timedelta(seconds=5) * 2 ** min(claim.attempt, 10))
         return Postponed(claim.certificate_id, "store_unavailable", str(error), backoff)
@@ -146,7 +159,9 @@ def _postpone(claim: Claim, error: Exception) -> Postponed:
         return Postponed(claim.certificate_id, error.error_class, str(error), None)
     if isinstance(error, TemplateError):
         return Postponed(claim.certificate_id, "template_error", str(error), None)
-    return Postponed(claim.certificate_id, "internal_error", f"{type(error).__name__}; see the log of this time", None)
+    return Postponed(
+        claim.certificate_id, "internal_error", f"{type(error).__name__}; see the log of this time", None
+    )
 
 
 def _bug(error: Exception) -> bool:

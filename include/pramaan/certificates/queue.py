@@ -1,9 +1,9 @@
-"""The queue of certificates to issue, which is the registry itself: everything that is said to `registry.certificates`
-between a decision and a recorded PDF.
+"""The queue of certificates to issue, which is the registry itself: everything that is said to
+`registry.certificates` between a decision and a recorded PDF.
 
-A certificate enters as `pending` with all that will be printed on it, and leaves as `issued` or `failed`. Workers take
-leases. A lease ends when it expires or when its worker's database session is gone, whichever comes first, so that what a
-killed worker held is free at once.
+A certificate enters as `pending` with all that will be printed on it, and leaves as `issued` or `failed`.
+Workers take leases. A lease ends when it expires or when its worker's database session is gone, whichever
+comes first, so that what a killed worker held is free at once.
 """
 
 import secrets
@@ -17,7 +17,17 @@ from uuid import UUID
 from pramaan.certificates.identity import IdentityKey
 from pramaan.database.connect import Connection
 
-__all__ = ["Claim", "Enqueued", "Issued", "Postponed", "Worker", "count_waiting", "enqueue_entitled", "make_due", "open_worker"]
+__all__ = [
+    "Claim",
+    "Enqueued",
+    "Issued",
+    "Postponed",
+    "Worker",
+    "count_waiting",
+    "enqueue_entitled",
+    "make_due",
+    "open_worker",
+]
 
 LEASE = timedelta(minutes=10)
 _WORKER_LOCKS = 0x50726D57
@@ -26,7 +36,8 @@ _WORKER_LOCKS = 0x50726D57
 _ENTITLED = """
     create temp table entitled on commit drop as
     select
-        decisions.user_id, decisions.course_id, decisions.batch_id, decisions.attachment_id, decisions.completed_at,
+        decisions.user_id, decisions.course_id, decisions.batch_id,
+        decisions.attachment_id, decisions.completed_at,
         {certificate_id} as certificate_id,
         users.name as recipient_name,
         jsonb_build_object(
@@ -39,7 +50,10 @@ _ENTITLED = """
             'signatory_name', issuers.signatory_name,
             'signatory_designation', issuers.signatory_designation,
             'verify_url', %(verify_base)s || {certificate_id},
-            'language', case when users.language ~ '^[A-Za-z]{{2,3}}(-[A-Za-z0-9]{{2,8}})*$' then users.language else 'en' end
+            'language', case
+                when users.language ~ '^[A-Za-z]{{2,3}}(-[A-Za-z0-9]{{2,8}})*$' then users.language
+                else 'en'
+            end
         ) as render_input
     from marts.fct_certificate_decisions as decisions
     {scope}
@@ -76,8 +90,11 @@ _WITHDRAW = """
 
 _ENQUEUE = """
     insert into registry.certificates
-        (certificate_id, user_id, course_id, batch_id, attachment_id, recipient_name, completed_at, status, render_input)
-    select certificate_id, user_id, course_id, batch_id, attachment_id, recipient_name, completed_at, 'pending', render_input
+        (certificate_id, user_id, course_id, batch_id, attachment_id, recipient_name, completed_at, status,
+         render_input)
+    select
+        certificate_id, user_id, course_id, batch_id, attachment_id, recipient_name, completed_at, 'pending',
+        render_input
     from entitled
     on conflict do nothing
 """
@@ -92,7 +109,8 @@ _CLAIM = """
                 lease_id is null or lease_expires_at < now()
                 or not exists (
                     select from pg_locks
-                    where locktype = 'advisory' and objsubid = 2 and classid = %(worker_locks)s and objid = lease_id
+                    where locktype = 'advisory' and objsubid = 2
+                        and classid = %(worker_locks)s and objid = lease_id
                         and database = (select oid from pg_database where datname = current_database())
                 )
             )
@@ -115,7 +133,9 @@ _RECORD_ISSUED = """
         set status = 'issued', issued_at = now(), pdf_uri = done.pdf_uri, pdf_sha256 = done.pdf_sha256,
             pdf_bytes = done.pdf_bytes, engine_version = done.engine_version,
             error_class = null, error = null, lease_id = null, lease_expires_at = null
-        from unnest(%(ids)s::text[], %(uris)s::text[], %(sha256s)s::text[], %(sizes)s::integer[], %(engines)s::text[])
+        from unnest(
+            %(ids)s::text[], %(uris)s::text[], %(sha256s)s::text[], %(sizes)s::integer[], %(engines)s::text[]
+        )
             as done (certificate_id, pdf_uri, pdf_sha256, pdf_bytes, engine_version)
         where certificates.certificate_id = done.certificate_id
             and certificates.status = 'pending' and certificates.lease_id = %(worker)s
@@ -187,10 +207,11 @@ class Postponed:
 def enqueue_entitled(
     connection: Connection, *, key: IdentityKey, public_url: str, in_scope: bool
 ) -> Enqueued:
-    """Make entitled decisions pending certificates and withdraw what no longer stands, in the caller's transaction.
+    """Make entitled decisions pending certificates and withdraw what no longer stands, in the caller's
+    transaction.
 
-    With `in_scope` only for the keys of the session table `keys_in_scope`; otherwise for all. Safe to repeat: a completion
-    that has a certificate, whatever became of it, gets no other.
+    With `in_scope` only for the keys of the session table `keys_in_scope`; otherwise for all. Safe to
+    repeat: a completion that has a certificate, whatever became of it, gets no other.
     """
     inner_pad, outer_pad = key.pads
     certificate_id = IdentityKey.sql("decisions.user_id", "decisions.course_id", "decisions.batch_id", "1")
@@ -209,15 +230,19 @@ def enqueue_entitled(
 def count_waiting(connection: Connection, *, due_by: datetime) -> int:
     """How many certificates are pending and due by then, leased or not."""
     row = connection.execute(
-        "select count(*) from registry.certificates where status = 'pending' and next_attempt_at <= %s", (due_by,)
+        "select count(*) from registry.certificates where status = 'pending' and next_attempt_at <= %s",
+        (due_by,),
     ).fetchone()
     return cast(int, row[0]) if row else 0
 
 
 def make_due(connection: Connection) -> datetime:
-    """Let certificates that wait for a later attempt be tried at once; returns the instant by which all are due."""
+    """Let certificates that wait for a later attempt be tried at once; returns the instant by which all are
+    due.
+    """
     connection.execute(
-        "update registry.certificates set next_attempt_at = now() where status = 'pending' and next_attempt_at > now()"
+        "update registry.certificates set next_attempt_at = now() "
+        "where status = 'pending' and next_attempt_at > now()"
     )
     row = connection.execute("select now()").fetchone()
     return cast(datetime, row[0])  # type: ignore[index]
@@ -235,9 +260,18 @@ class Worker:
         """Lease up to `limit` pending certificates that are due and that no living worker holds."""
         rows = self._connection.execute(
             _CLAIM,
-            {"worker": self._number, "lease": LEASE, "due_by": due_by, "limit": limit, "worker_locks": _WORKER_LOCKS},
+            {
+                "worker": self._number,
+                "lease": LEASE,
+                "due_by": due_by,
+                "limit": limit,
+                "worker_locks": _WORKER_LOCKS,
+            },
         ).fetchall()
-        return [Claim(*row) for row in sorted(cast(list[tuple[str, int, dict[str, str | None], str, str, str | None]], rows))]
+        return [
+            Claim(*row)
+            for row in sorted(cast(list[tuple[str, int, dict[str, str | None], str, str, str | None]], rows))
+        ]
 
     def record(self, issued: Sequence[Issued], postponed: Sequence[Postponed]) -> int:
         """Record what became of claimed certificates, with an outcome row each, in one transaction.

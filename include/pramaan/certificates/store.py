@@ -1,6 +1,7 @@
 """The object store of PDFs: whole objects appear at their address, or nothing does.
 
-Any fsspec URL. On a local disk a file is written aside, synced and renamed; an object store's own put is atomic.
+Any fsspec URL. On a local disk a file is written aside, synced and renamed; an object store's own put is
+atomic.
 """
 
 import os
@@ -16,7 +17,9 @@ __all__ = ["Store", "certificate_path"]
 
 
 def certificate_path(certificate_id: str) -> str:
-    """Where a certificate's PDF lies in the store; spread over 256 folders, which listings bear better than one."""
+    """Where a certificate's PDF lies in the store; spread over 256 folders, which listings bear better than
+    one.
+    """
     return f"certificates/{certificate_id[:2]}/{certificate_id}.pdf"
 
 
@@ -31,7 +34,8 @@ class Store:
     def put(self, path: str, content: bytes) -> str:
         """Store the object at `path`, replacing what is there; returns its URI. Safe to repeat.
 
-        Raises StoreError when the store refuses, is full or cannot be reached; nothing is left half-written at `path`.
+        Raises StoreError when the store refuses, is full or cannot be reached; nothing is left half-written
+        at `path`.
         """
         target = f"{self._root}/{path}"
         try:
@@ -41,8 +45,8 @@ class Store:
                 self._fs.pipe_file(target, content)
         except OSError as error:
             raise StoreError(
-                f"the store cannot write {path}: {error.strerror or type(error).__name__}; see that it is reachable, "
-                "writable and has room, then run again"
+                f"the store cannot write {path}: {error.strerror or type(error).__name__}; see that "
+                "it is reachable, writable and has room, then run again"
             ) from error
         return str(self._fs.unstrip_protocol(target))
 
@@ -51,7 +55,9 @@ class Store:
         try:
             return bytes(self._fs.cat_file(f"{self._root}/{path}"))
         except OSError as error:
-            raise StoreError(f"the store cannot read {path}: {error.strerror or type(error).__name__}") from error
+            raise StoreError(
+                f"the store cannot read {path}: {error.strerror or type(error).__name__}"
+            ) from error
 
 
 def _write_aside_then_rename(target: Path, content: bytes) -> None:

@@ -26,7 +26,8 @@ def issue_all(
     waiting: int,
     on_attempts: Callable[[int], None] = lambda _: None,
 ) -> ChunkResult:
-    """Issue all pending certificates due by `due_by`, about `waiting` of them; `on_attempts` hears of each chunk.
+    """Issue all pending certificates due by `due_by`, about `waiting` of them; `on_attempts` hears of each
+    chunk.
 
     Raises what a worker raised, or HostError when a worker process died.
     """
@@ -51,7 +52,8 @@ def issue_all(
                         running.add(start())
         except BrokenProcessPool as error:
             raise HostError(
-                "a rendering process was killed (out of memory?); what it held is free again: run `pramaan issue`"
+                "a rendering process was killed (out of memory?); what it held is free again: "
+                "run `pramaan issue`"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)

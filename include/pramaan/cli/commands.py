@@ -1,4 +1,6 @@
-"""The group of all commands. Heavy modules are imported by the command that needs them, so that `--help` is quick."""
+"""The group of all commands. Heavy modules are imported by the command that needs them, so that `--help` is
+quick.
+"""
 
 import logging
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 __all__ = ["as_json", "json_option", "print_json", "print_table", "progress", "step"]
 
@@ -38,7 +45,9 @@ def step(text: str) -> None:
 
 def as_json(value: Any) -> str:
     """A record or mapping as indented JSON."""
-    return json.dumps(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value, indent=2, default=str)
+    return json.dumps(
+        asdict(value) if is_dataclass(value) and not isinstance(value, type) else value, indent=2, default=str
+    )
 
 
 def print_json(value: Any) -> None:

@@ -17,7 +17,9 @@ def overview(settings: Settings) -> dict[str, Any]:
 
     Raises HostError where there is no home yet.
     """
-    url = settings.database_url.get_secret_value() if settings.database_url else embedded_database_url(settings)
+    url = (
+        settings.database_url.get_secret_value() if settings.database_url else embedded_database_url(settings)
+    )
     where = {
         "home": str(settings.home),
         "database_url": url,
@@ -37,8 +39,12 @@ def overview(settings: Settings) -> dict[str, Any]:
     except DatabaseError:
         waiting["database"] = "down; any command starts it"
     else:
-        waiting |= dict(zip(("changed_keys", "certificates_pending", "certificates_held"), counts[:3], strict=True))
-        failed |= dict(zip(("certificates_failed", "rows_quarantined", "files_quarantined"), counts[3:], strict=True))
+        waiting |= dict(
+            zip(("changed_keys", "certificates_pending", "certificates_held"), counts[:3], strict=True)
+        )
+        failed |= dict(
+            zip(("certificates_failed", "rows_quarantined", "files_quarantined"), counts[3:], strict=True)
+        )
     return {"where": where, "processes": processes, "waiting": waiting, "failed": failed, **where}
 
 

@@ -15,8 +15,8 @@ __all__ = ["issue", "load"]
 def load(folder: Path, *, as_json: bool) -> None:
     """Load the feeds in FOLDER (one folder a feed: users, courses, ...) and run the pipeline once.
 
-    Drops the files into the landing folder, loads them, makes the decisions that they touch, and issues what was earned. The
-    same files again change nothing.
+    Drops the files into the landing folder, loads them, makes the decisions that they touch, and issues
+    what was earned. The same files again change nothing.
     """
     from pramaan.cli.workplace import open_pipeline
     from pramaan.database.connect import pipeline_lock
@@ -57,8 +57,8 @@ def load(folder: Path, *, as_json: bool) -> None:
 @click.option(
     "--history",
     is_flag=True,
-    help="Say that old completions are being imported: recorded with the run, so that no later check takes the "
-    "volume for an accident.",
+    help="Say that old completions are being imported: recorded with the run, so that no later check "
+    "takes the volume for an accident.",
 )
 @json_option
 def issue(*, history: bool, as_json: bool) -> None:

@@ -10,7 +10,11 @@ __all__ = ["down", "prepare", "status", "up"]
 
 
 @click.command()
-@click.option("--sample", is_flag=True, help="Drop the bundled sample into the landing folder and wait for its certificates.")
+@click.option(
+    "--sample",
+    is_flag=True,
+    help="Drop the bundled sample into the landing folder and wait for its certificates.",
+)
 def up(*, sample: bool) -> None:
     """Start the platform: Postgres, the registry, the rules, and Airflow's four parts."""
     from pramaan.cli.workplace import open_pipeline
@@ -28,7 +32,9 @@ def up(*, sample: bool) -> None:
 
 @click.command()
 def prepare() -> None:
-    """Bring the database to what this version expects: schema, rules, printable characters. Starts nothing else."""
+    """Bring the database to what this version expects: schema, rules, printable characters. Starts nothing
+    else.
+    """
     from pramaan.cli.workplace import open_pipeline
 
     open_pipeline()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["attach", "detach", "issuer"]
 
 
-class _Instant(click.ParamType):
+class _Instant(click.ParamType[datetime]):
     name = "INSTANT"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
@@ -40,8 +40,9 @@ def issuer() -> None:
 def issuer_add(file: Path) -> None:
     """Add the issuer described in FILE, or a new version of it.
 
-    FILE is JSON: id, tenant_id, name, url, email, signatory {name, designation}, signature (path of a PNG or JPEG).
-    The same details again change nothing; other details make a new version, which applies to completions from now on.
+    FILE is JSON: id, tenant_id, name, url, email, signatory {name, designation}, signature (path of a PNG
+    or JPEG). The same details again change nothing; other details make a new version, which applies to
+    completions from now on.
     """
     from pramaan.cli.workplace import open_pipeline
     from pramaan.registry.issuers import record_issuer
@@ -49,7 +50,9 @@ def issuer_add(file: Path) -> None:
     described = read_issuer(file)
     with open_pipeline().connect() as connection:
         version = record_issuer(connection, described, recorded_by=_operator())
-    click.echo(f"Issuer {described.issuer_id} of tenant {described.tenant_id}: version {version} is in force.")
+    click.echo(
+        f"Issuer {described.issuer_id} of tenant {described.tenant_id}: version {version} is in force."
+    )
 
 
 @click.command()
@@ -135,7 +138,9 @@ def read_issuer(file: Path) -> "Issuer":
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
         raise RegistryError("invalid_issuer", f"{file}: {said}") from error
-    signature = check_signature((file.parent / described.signature).read_bytes()) if described.signature else None
+    signature = (
+        check_signature((file.parent / described.signature).read_bytes()) if described.signature else None
+    )
     signatory = described.signatory
     return Issuer(
         issuer_id=described.id,

@@ -25,15 +25,18 @@ _OPERATOR = "operator:sample"
 
 
 def run_sample(settings: Settings, pipeline: Pipeline) -> None:
-    """Drop the sample into the landing folder, wait until Airflow's DAG has issued what it earns, and show it.
+    """Drop the sample into the landing folder, wait until Airflow's DAG has issued what it earns, and show
+    it.
 
-    Safe to repeat: what was loaded and attached before is left as it is. Raises HostError when the DAG does not get there.
+    Safe to repeat: what was loaded and attached before is left as it is. Raises HostError when the DAG does
+    not get there.
     """
     folder = settings.home / "sample"
     summary = write_sample(folder)
     with pipeline.connect() as connection:
         known = _drop(connection, Landing(settings.landing_url), folder)
-        step(f"The sample of {summary.learners} learners {'was loaded before' if known else 'lies in the landing folder'}")
+        fate = "was loaded before" if known else "lies in the landing folder"
+        step(f"The sample of {summary.learners} learners {fate}")
         _assert_certificates(connection, folder, summary)
         _wait(connection, summary)
         totals = pipeline.totals(connection)
@@ -101,7 +104,9 @@ def _wait(connection: Connection, summary: SampleSummary) -> None:
     with progress() as bars:
         bar = bars.add_task("Certificates by Airflow", total=expected)
         while True:
-            row = connection.execute("select count(*) from registry.certificates where status = 'issued'").fetchone()
+            row = connection.execute(
+                "select count(*) from registry.certificates where status = 'issued'"
+            ).fetchone()
             issued = int(str(row[0])) if row else 0
             bars.update(bar, completed=min(issued, expected))
             if issued >= expected:
@@ -117,8 +122,10 @@ def _wait(connection: Connection, summary: SampleSummary) -> None:
 def _three_pdfs(connection: Connection) -> list[tuple[str, str]]:
     """One certificate each in Devanagari, Tamil and Nastaliq."""
     rows = connection.execute(
-        "select distinct on (language) render_input ->> 'language' as language, pdf_uri from registry.certificates "
-        "where status = 'issued' and render_input ->> 'language' in ('hi', 'ta', 'ur') order by language, certificate_id"
+        "select distinct on (language) render_input ->> 'language' as language, pdf_uri "
+        "from registry.certificates "
+        "where status = 'issued' and render_input ->> 'language' in ('hi', 'ta', 'ur') "
+        "order by language, certificate_id"
     ).fetchall()
     return [(str(language), str(uri).removeprefix("file://")) for language, uri in rows]
 

@@ -9,7 +9,9 @@ __all__ = ["open_pipeline"]
 
 
 def open_pipeline(settings: Settings | None = None) -> Pipeline:
-    """Start the embedded Postgres if it is needed and down, bring the database up to date, return its pipeline."""
+    """Start the embedded Postgres if it is needed and down, bring the database up to date, return its
+    pipeline.
+    """
     settings = settings or load_settings()
     pipeline = Pipeline(settings, url=ensure_database(settings))
     pipeline.prepare(report=step)

@@ -28,7 +28,9 @@ def connect(url: str, *, application: str = "pramaan") -> Iterator[Connection]:
     Raises DatabaseError when the server cannot be reached or goes away.
     """
     try:
-        with psycopg.connect(url, application_name=application, connect_timeout=10, autocommit=True) as connection:
+        with psycopg.connect(
+            url, application_name=application, connect_timeout=10, autocommit=True
+        ) as connection:
             connection.execute("set timezone to 'UTC'")
             yield connection
     except psycopg.OperationalError as error:

@@ -4,9 +4,9 @@ Row numbers count the file's data rows from 1: in CSV without the header and emp
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -19,8 +19,8 @@ __all__ = [
     "Reject",
     "decode",
     "numbered",
+    "numbered_raw_rows",
     "plain_text",
-    "raw_row",
 ]
 
 ROW_NUMBER = "_pramaan_row"
@@ -71,26 +71,39 @@ def decode(rows: pa.Table, *, original: pa.Table | None = None) -> Chunk:
     except pa.ArrowInvalid:
         texts = rows.select([f.name for f in rows.schema if pa.types.is_binary(f.type)])
         good = [all(map(_is_utf8, row.values())) for row in texts.to_pylist()]
-        bad = rows.filter(pa.array([not each for each in good]))
-        shown = bad.drop_columns([ROW_NUMBER]).to_pylist()
+        bad = [position for position, is_good in enumerate(good) if not is_good]
+        said = "the row is not UTF-8; its wrong bytes are shown as \\x.."
         rejects = tuple(
-            Reject(
-                number,
-                "invalid_utf8",
-                "the row is not UTF-8; its wrong bytes are shown as \\x..",
-                raw_row(row),
-            )
-            for number, row in zip(bad[ROW_NUMBER].to_pylist(), shown, strict=True)
+            Reject(number, "invalid_utf8", said, shown)
+            for number, shown in numbered_raw_rows(Chunk(rows, original=original), bad)
         )
         kept = None if original is None else original.filter(pa.array(good))
         return Chunk(_cast_text(rows.filter(pa.array(good))), rejects, kept)
 
 
-def raw_row(row: Mapping[str, Any]) -> str:
-    """A rejected row as a person sees it: the line itself, or its values as JSON; very long ones are cut."""
-    if LINE_COLUMN in row:
-        return plain_text(row[LINE_COLUMN])
-    return plain_text(json.dumps(dict(row), ensure_ascii=False, default=_show))
+def numbered_raw_rows(chunk: Chunk, positions: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """The number and the raw row of the rows at `positions`, as a person sees them.
+
+    That is a line of JSON as it stands, or else the row's values as JSON by the file's own column names (of columns of
+    one name the last).
+    """
+    numbers = chunk.rows[ROW_NUMBER].take(positions).to_pylist()
+    if chunk.original is None:
+        lines = chunk.rows[LINE_COLUMN].take(positions).to_pylist()
+        yield from zip(numbers, map(plain_text, lines), strict=True)
+        return
+    taken = chunk.original.take(positions)
+    for number, values in zip(numbers, zip(*map(_values, taken.columns), strict=True), strict=True):
+        row = dict(zip(taken.column_names, values, strict=True))
+        yield number, plain_text(json.dumps(row, ensure_ascii=False, default=_show))
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    try:
+        return cast("list[Any]", column.to_pylist())
+    except (ValueError, OverflowError):  # text that is no UTF-8, an instant that Python has no year for
+        as_is = pa.int64() if pa.types.is_timestamp(column.type) else pa.binary()
+        return cast("list[Any]", column.cast(as_is).to_pylist())
 
 
 def plain_text(value: bytes | str) -> str:

@@ -9,7 +9,7 @@ from pramaan.feeds.spec import Column, Kind
 
 __all__ = ["given_columns", "is_text_type", "quoted", "typed_value"]
 
-_INSTANT = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)"
+_INSTANT = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
 _NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 _JSON_FRACTION = r"-?[0-9]+([.eE][0-9eE.+-]*)"
 

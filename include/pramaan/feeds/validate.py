@@ -3,17 +3,16 @@
 Every rule is judged for every row; a row is rejected for the first rule it breaks, in the order of the feed's columns.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pramaan.errors import FeedError
-from pramaan.feeds.chunks import LINE_COLUMN, ROW_NUMBER, Chunk, Reject, raw_row
+from pramaan.feeds.chunks import LINE_COLUMN, Chunk, Reject, numbered_raw_rows
 from pramaan.feeds.rules import BROKEN, Rule, checking_sql, rules_of
 from pramaan.feeds.spec import FeedSpec
 
@@ -114,24 +113,7 @@ class Validator:
 def _rejects(chunk: Chunk, positions: list[int], rules: Sequence[Rule]) -> tuple[Reject, ...]:
     if not positions:
         return ()
-    numbers = chunk.rows[ROW_NUMBER].take(positions).to_pylist()
     return tuple(
-        Reject(number, rule.name, rule.message, raw_row(row), rule.column_name)
-        for number, rule, row in zip(numbers, rules, _shown(chunk, positions), strict=True)
+        Reject(number, rule.name, rule.message, shown, rule.column_name)
+        for (number, shown), rule in zip(numbered_raw_rows(chunk, positions), rules, strict=True)
     )
-
-
-def _shown(chunk: Chunk, positions: list[int]) -> Iterator[dict[str, Any]]:
-    """Rows of the file by its own names; of columns of one name the last is shown."""
-    table = chunk.rows.drop_columns([ROW_NUMBER]) if chunk.original is None else chunk.original
-    taken = table.take(positions)
-    for values in zip(*map(_values, taken.columns), strict=True):
-        yield dict(zip(taken.column_names, values, strict=True))
-
-
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    try:
-        return cast("list[Any]", column.to_pylist())
-    except (ValueError, OverflowError):  # text that is no UTF-8, an instant that Python has no year for
-        as_is = pa.int64() if pa.types.is_timestamp(column.type) else pa.binary()
-        return cast("list[Any]", column.cast(as_is).to_pylist())

@@ -42,7 +42,8 @@ AIRFLOW_PARTS: Final[dict[str, tuple[str, ...]]] = {
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 """Program name -> Airflow's command. The first serves the others, so it stops last. All share one log folder:
-none needs to serve logs to a network."""
+none needs to serve logs to a network.
+"""
 
 _FORWARDED: Final = (
     *("PRAMAAN_", "AIRFLOW_", "AWS_", "AZURE_", "GOOGLE_", "FSSPEC_", "S3_", "OTEL_", "SSL_", "REQUESTS_CA"),

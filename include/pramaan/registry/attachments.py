@@ -1,8 +1,8 @@
-"""Attachments: certificates asserted to courses, each version in force for an interval (tables `registry.attachments`,
-`template_versions`).
+"""Attachments: certificates asserted to courses, each version in force for an interval (tables
+`registry.attachments`, `template_versions`).
 
-At most one is in force for a course at any instant: a constraint of the database says so, not only this code. Every change
-notes the course in `ops.changed_keys`, so that the decisions it touches are made again.
+At most one is in force for a course at any instant: a constraint of the database says so, not only this
+code. Every change notes the course in `ops.changed_keys`, so that the decisions it touches are made again.
 """
 
 import json
@@ -21,8 +21,8 @@ __all__ = ["Criteria", "KeptTemplate", "attach", "detach", "succeed_for_issuer",
 
 _SUCCESSOR = """
     insert into registry.attachments
-        (course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, valid_from, valid_to,
-         asserted_by, reason)
+        (course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, valid_from,
+         valid_to, asserted_by, reason)
     select course_id, tenant_id, template_id, template_version, issuer_id, %s, criteria, now(), %s, %s, %s
     from registry.attachments where attachment_id = %s
 """
@@ -30,7 +30,9 @@ _SUCCESSOR = """
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Who may earn it, beyond completing: users of these tenants only (empty: all), with at least this mean score."""
+    """Who may earn it, beyond completing: users of these tenants only (empty: all), with at least this mean
+    score.
+    """
 
     recipient_tenants: tuple[str, ...] = ()
     minimum_score: float | None = None
@@ -67,19 +69,21 @@ def attach(
 ) -> UUID:
     """Assert a certificate to a course from `valid_from` on; returns the attachment's id.
 
-    Raises RegistryError: `course_not_found`, `course_not_published`, `issuer_not_found`, `issuer_of_other_tenant`,
-    `certificate_already_attached`, `invalid_criteria`.
+    Raises RegistryError: `course_not_found`, `course_not_published`, `issuer_not_found`,
+    `issuer_of_other_tenant`, `certificate_already_attached`, `invalid_criteria`.
     """
     if criteria.minimum_score is not None and not 0 <= criteria.minimum_score <= 100:  # noqa: PLR2004 - per cent
-        raise RegistryError("invalid_criteria", f"minimum_score {criteria.minimum_score:g} is outside 0 to 100")
+        raise RegistryError(
+            "invalid_criteria", f"minimum_score {criteria.minimum_score:g} is outside 0 to 100"
+        )
     try:
         with connection.transaction():
             tenant_id = _published_course_tenant(connection, course_id)
             issuer_version = _issuer_version(connection, issuer_id, tenant_id=tenant_id)
             _keep_template(connection, template)
             row = connection.execute(
-                "insert into registry.attachments (course_id, tenant_id, template_id, template_version, issuer_id, "
-                "issuer_version, criteria, valid_from, asserted_by, reason) "
+                "insert into registry.attachments "
+                "(course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, valid_from, asserted_by, reason) "
                 "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning attachment_id",
                 (course_id, tenant_id, template.template_id, template.version, issuer_id, issuer_version,
                  criteria.as_json(), valid_from, asserted_by, reason),
@@ -88,13 +92,15 @@ def attach(
     except ExclusionViolation as error:
         raise RegistryError(
             "certificate_already_attached",
-            f"course {course_id} already has a certificate in force after {valid_from.isoformat()}; detach it first",
+            f"course {course_id} already has a certificate in force after {valid_from.isoformat()}; "
+            "detach it first",
         ) from error
     return cast(UUID, row[0])  # type: ignore[index]
 
 
 def detach(connection: Connection, course_id: str, *, valid_to: datetime) -> UUID:
-    """End the course's attachment at `valid_to`; what was earned before stays earned. Returns the attachment's id.
+    """End the course's attachment at `valid_to`; what was earned before stays earned. Returns the
+    attachment's id.
 
     Raises RegistryError `certificate_not_attached` when none was in force then.
     """
@@ -114,7 +120,8 @@ def detach(connection: Connection, course_id: str, *, valid_to: datetime) -> UUI
 
 
 def succeed_for_issuer(connection: Connection, issuer_id: str, version: int, *, asserted_by: str) -> None:
-    """Close the issuer's open attachments now and open their successors with its new version, in the caller's transaction.
+    """Close the issuer's open attachments now and open their successors with its new version, in the
+    caller's transaction.
 
     An attachment that is to begin later has nothing to close: it simply takes the new version.
     """
@@ -131,7 +138,9 @@ def succeed_for_issuer(connection: Connection, issuer_id: str, version: int, *, 
         connection.execute(
             "update registry.attachments set valid_to = now() where attachment_id = %s", (attachment_id,)
         )
-        connection.execute(_SUCCESSOR, (version, valid_to, asserted_by, f"issuer version {version}", attachment_id))
+        connection.execute(
+            _SUCCESSOR, (version, valid_to, asserted_by, f"issuer version {version}", attachment_id)
+        )
         _note_change(connection, cast(str, course_id))
 
 
@@ -161,14 +170,19 @@ def _published_course_tenant(connection: Connection, course_id: str) -> str:
 
 def _issuer_version(connection: Connection, issuer_id: str, *, tenant_id: str) -> int:
     row = connection.execute(
-        "select tenant_id, (select max(version) from registry.issuer_versions as v where v.issuer_id = i.issuer_id) "
+        "select tenant_id, "
+        "(select max(version) from registry.issuer_versions as v where v.issuer_id = i.issuer_id) "
         "from registry.issuers as i where issuer_id = %s for share",
         (issuer_id,),
     ).fetchone()
     if row is None:
-        raise RegistryError("issuer_not_found", f"there is no issuer {issuer_id}; add it with `pramaan issuer add`")
+        raise RegistryError(
+            "issuer_not_found", f"there is no issuer {issuer_id}; add it with `pramaan issuer add`"
+        )
     if row[0] != tenant_id:
-        raise RegistryError("issuer_of_other_tenant", f"issuer {issuer_id} is not of the course's tenant {tenant_id}")
+        raise RegistryError(
+            "issuer_of_other_tenant", f"issuer {issuer_id} is not of the course's tenant {tenant_id}"
+        )
     return cast(int, row[1])
 
 
@@ -181,4 +195,6 @@ def _keep_template(connection: Connection, template: KeptTemplate) -> None:
 
 
 def _note_change(connection: Connection, course_id: str) -> None:
-    connection.execute("insert into ops.changed_keys (kind, course_id) values ('attachment', %s)", (course_id,))
+    connection.execute(
+        "insert into ops.changed_keys (kind, course_id) values ('attachment', %s)", (course_id,)
+    )

@@ -1,8 +1,8 @@
-"""Issuers: a tenant's issuing bodies, each detail and signature versioned (tables `registry.issuers`, `issuer_versions`,
-`images`).
+"""Issuers: a tenant's issuing bodies, each detail and signature versioned (tables `registry.issuers`,
+`issuer_versions`, `images`).
 
-A version is never changed. A new one closes the issuer's open attachments and opens their successors in the same
-transaction, so that the attachment alone says what was in force at any instant.
+A version is never changed. A new one closes the issuer's open attachments and opens their successors in the
+same transaction, so that the attachment alone says what was in force at any instant.
 """
 
 import hashlib
@@ -19,8 +19,6 @@ __all__ = ["Issuer", "Signature", "check_signature", "record_issuer", "signature
 _MAX_SIGNATURE_BYTES = 200_000
 _MAX_SIGNATURE_PIXELS = 4_000_000
 _MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg"}
-
-_DETAILS = "name, url, email, signatory_name, signatory_designation, signature_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +78,8 @@ def check_signature(content: bytes) -> Signature:
 def record_issuer(connection: Connection, issuer: Issuer, *, recorded_by: str) -> int:
     """Record an issuer's details, as its first or next version; returns the version in force.
 
-    Details that are already in force change nothing. Raises RegistryError `issuer_of_other_tenant` when the id belongs
-    to another tenant.
+    Details that are already in force change nothing. Raises RegistryError `issuer_of_other_tenant` when the
+    id belongs to another tenant.
     """
     with connection.transaction():
         connection.execute(
@@ -126,7 +124,8 @@ def _details(issuer: Issuer) -> tuple[str | None, ...]:
 
 def _current(connection: Connection, issuer_id: str) -> tuple[int, tuple[object, ...] | None]:
     row = connection.execute(
-        f"select version, {_DETAILS} from registry.issuer_versions where issuer_id = %s order by version desc limit 1",
+        "select version, name, url, email, signatory_name, signatory_designation, signature_sha256 "
+        "from registry.issuer_versions where issuer_id = %s order by version desc limit 1",
         (issuer_id,),
     ).fetchone()
     return (cast(int, row[0]), row[1:]) if row else (0, None)
@@ -135,11 +134,13 @@ def _current(connection: Connection, issuer_id: str) -> tuple[int, tuple[object,
 def _add_version(connection: Connection, issuer: Issuer, version: int, *, recorded_by: str) -> None:
     if issuer.signature:
         connection.execute(
-            "insert into registry.images (sha256, media_type, content) values (%s, %s, %s) on conflict do nothing",
+            "insert into registry.images (sha256, media_type, content) values (%s, %s, %s) "
+            "on conflict do nothing",
             (issuer.signature.sha256, issuer.signature.media_type, issuer.signature.content),
         )
     connection.execute(
-        f"insert into registry.issuer_versions (issuer_id, version, recorded_by, {_DETAILS}) "
+        "insert into registry.issuer_versions (issuer_id, version, recorded_by, "
+        "name, url, email, signatory_name, signatory_designation, signature_sha256) "
         "values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (issuer.issuer_id, version, recorded_by, *_details(issuer)),
     )

@@ -101,7 +101,8 @@ COURSES: dict[str, tuple[Course, ...]] = {
     ),
 }
 """Every version of each course. `safety` is retired, `digital` published late, `handbook` never; in June
-`science` grew and `counselling` shrank."""
+`science` grew and `counselling` shrank.
+"""
 
 
 def content_ids(key: str) -> tuple[str, ...]:

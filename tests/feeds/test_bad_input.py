@@ -1,0 +1,303 @@
+"""What breaks the contract goes to quarantine with its place and reason; all else loads, and the next file too."""
+
+import gzip
+import json
+import random
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+from feed_files import LOADED_AT, NOON, Quarantined, World, as_text, file_bytes, parquet_of, sample_row
+
+HEADER = b"user_id,course_id,batch_id,enrolled_at,active,updated_at\n"
+LINE = b"u%d,c,b,2026-01-28T12:00:00Z,true,2026-01-31T12:00:00Z\n"
+GOOD = json.dumps(sample_row("enrolments"), default=as_text).encode()
+
+
+def lines(first: int, count: int) -> bytes:
+    return b"".join(LINE % number for number in range(first, first + count))
+
+
+def assert_only_file_quarantined(world: World, rule: str, *, said: str = "") -> Quarantined:
+    """One file went away whole, and the one after it loaded."""
+    (reject,) = world.quarantine()
+    assert (reject.row_number, reject.rule, reject.raw_row) == (None, rule, None)
+    assert said in reject.message
+    assert [row["user_id"] for row in world.raw("enrolments")] == ["u77"]
+    assert (len(world.files("_quarantined/enrolments")), len(world.files("_loaded/enrolments"))) == (1, 1)
+    assert world.files("enrolments") == set()
+    return reject
+
+
+def parquet_with_broken_page() -> bytes:
+    rows = 20_000
+    noise = random.Random(7)  # noqa: S311 - bytes that do not pack
+    content = bytearray(
+        parquet_of(
+            user_id=pa.array([f"{noise.getrandbits(60):x}" for _ in range(rows)]),
+            course_id=pa.array(["c"] * rows),
+            batch_id=pa.array(["b"] * rows),
+            enrolled_at=pa.array([NOON] * rows),
+            active=pa.array([True] * rows),
+            updated_at=pa.array([NOON] * rows),
+        )
+    )
+    content[len(content) // 3 : len(content) // 3 + 400] = bytes(400)
+    return bytes(content)
+
+
+BROKEN_FILES = {
+    "truncated.parquet": ("unreadable_file", file_bytes("enrolments", [sample_row("enrolments")], "parquet")[:-20]),
+    "page.parquet": ("unreadable_file", parquet_with_broken_page()),
+    "not.parquet": ("unreadable_file", HEADER + LINE % 1),
+    "truncated.csv.gz": ("unreadable_file", gzip.compress(HEADER + lines(1, 5000), mtime=0)[:-200]),
+    "header-only.csv.gz": ("unreadable_file", gzip.compress(HEADER + lines(1, 5000), mtime=0)[:30]),
+    "not.csv.gz": ("unreadable_file", HEADER + LINE % 1),
+    "bitflip.jsonl.gz": ("unreadable_file", gzip.compress(GOOD + b"\n", mtime=0)[:-8] + b"\0" * 8),
+    "zero.csv": ("empty_file", b""),
+    "zero.parquet": ("empty_file", b""),
+    "zero.jsonl.gz": ("empty_file", b""),
+    "newlines.csv": ("empty_file", b"\n\r\n\n"),
+    "book.xlsx": ("unknown_format", b"PK"),
+    "noextension": ("unknown_format", HEADER),
+    "utf16.csv": ("unreadable_file", (HEADER + LINE % 1).decode().encode("utf-16")),
+    "semicolons.csv": ("missing_column", (HEADER + LINE % 1).replace(b",", b";")),
+    "case.csv": ("missing_column", HEADER.upper() + LINE % 1),
+    "twice.csv": ("repeated_column", HEADER.strip() + b",user_id\n" + (LINE % 1).strip() + b",u2\n"),
+    "unclosed.csv": ("unclosed_quote", HEADER + lines(1, 40_000) + b'"' + lines(1, 100_000)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "rule", "content"), [(n, r, c) for n, (r, c) in BROKEN_FILES.items()], ids=BROKEN_FILES)
+def test_a_file_that_cannot_be_read_is_quarantined_whole(name: str, rule: str, content: bytes, world: World) -> None:
+    world.put("enrolments", name, content)
+    world.put("enrolments", "~next.csv", HEADER + LINE % 77)
+    broken, good = world.load()
+    assert (broken.status, broken.rows, good.status) == ("quarantined", 0, "loaded")
+    reject = assert_only_file_quarantined(world, rule)
+    assert reject.name == name
+    assert world.load() == []
+
+
+def test_messages_name_what_is_wrong_and_what_to_do(world: World) -> None:
+    for name, (_, content) in BROKEN_FILES.items():
+        world.put("enrolments", name, content)
+    world.load()
+    said = {each.name: each.message for each in world.quarantine()}
+    assert "send it again" in said["truncated.parquet"]
+    assert "course_id" in said["semicolons.csv"]
+    assert "it has: user_id;course_id" in said["semicolons.csv"]
+    assert "user_id more than once" in said["twice.csv"]
+    assert ".jsonl.gz" in said["book.xlsx"]
+    assert "after row" in said["unclosed.csv"]
+    assert "close the quote" in said["unclosed.csv"]
+    assert "0 bytes" in said["zero.csv"]
+    assert all("\n" not in message and len(message) < 700 for message in said.values())
+
+
+@pytest.mark.parametrize("fmt", ["parquet", "csv", "csv.gz", "jsonl.gz"])
+def test_no_rows_is_a_good_load(fmt: str, world: World) -> None:
+    loaded = world.drop("enrolments", file_bytes("enrolments", [], fmt), f"none.{fmt}")
+    assert (loaded.status, loaded.rows, world.quarantine()) == ("loaded", 0, [])
+
+
+def test_rows_of_the_wrong_width_are_numbered_across_chunks(world: World) -> None:
+    broken = {1, 2, 3, 39_999, 40_000, 76_000, 80_001, 120_000}
+    content = HEADER + b"".join(b"x%d,y\n" % n if n in broken else LINE % n for n in range(1, 120_001))
+    loaded = world.drop("enrolments", content)
+    assert (loaded.rows, loaded.rows_quarantined) == (120_000 - len(broken), len(broken))
+    assert world.rejects() == [(n, "wrong_column_count") for n in sorted(broken)]
+    assert world.quarantine()[0].message == "the row has 2 columns, the header 6"
+    assert [each.raw_row for each in world.quarantine()] == [f"x{n},y" for n in sorted(broken)]
+
+
+def test_row_numbers_stay_right_after_rows_of_the_wrong_width(world: World) -> None:
+    odd = set(range(500, 110_000, 500))
+    typed = set(range(777, 110_000, 777)) - odd
+    content = HEADER + b"".join(
+        b"only\n" if n in odd else (LINE % n).replace(b"true", b"maybe") if n in typed else LINE % n
+        for n in range(1, 110_001)
+    )
+    world.drop("enrolments", content)
+    wide, other = [], []
+    for number, rule in world.rejects():
+        (wide if rule == "wrong_column_count" else other).append(number)
+    assert (wide, other) == (sorted(odd), sorted(typed))
+
+
+def test_a_file_of_nothing_but_broken_rows(world: World) -> None:
+    loaded = world.drop("enrolments", HEADER + b"x\n" * 60_000)
+    assert (loaded.status, loaded.rows, loaded.rows_quarantined) == ("loaded", 0, 60_000)
+
+
+def test_a_quote_left_open_in_a_small_file_is_told(world: World) -> None:
+    world.drop("enrolments", HEADER + LINE % 1 + b'"' + lines(2, 3))
+    (reject,) = world.quarantine()
+    assert (reject.row_number, reject.rule) == (2, "wrong_column_count")
+    assert "spans 3 lines: is a quote opened and not closed?" in reject.message
+    assert reject.raw_row is not None
+    assert "u4" in reject.raw_row
+
+
+VALUES: list[tuple[str, str, object, str]] = [
+    ("progress", "score", "many", "not_a_number"),
+    ("progress", "score", 100.5, "out_of_range"),
+    ("progress", "score", -1, "out_of_range"),
+    ("progress", "status", "two", "not_an_integer"),
+    ("progress", "status", 3, "unknown_value"),
+    ("progress", "completed_at", None, "missing_value"),
+    ("progress", "user_id", None, "missing_value"),
+    ("progress", "content_id", "", "missing_value"),
+    ("progress", "updated_at", LOADED_AT + timedelta(hours=25), "instant_in_future"),
+    ("progress", "completed_at", LOADED_AT + timedelta(hours=25), "instant_in_future"),
+    ("progress", "user_id", "u\0", "nul_character"),
+    ("progress", "user_id", "u" * 513, "too_long"),
+    ("users", "name", "n" * 70_000, "too_long"),
+    ("courses", "status", "live", "unknown_value"),
+    ("courses", "leaf_count", 0, "out_of_range"),
+    ("courses", "leaf_count", 2**31, "out_of_range"),
+    ("courses", "leaf_count", 1.5, "not_an_integer"),
+    ("batches", "enrolment_type", "Open", "unknown_value"),
+    ("batches", "start_date", "31/01/2026", "not_a_date"),
+    ("batches", "start_date", "2026-02-30", "not_a_date"),
+    ("enrolments", "active", "yes", "not_a_boolean"),
+    ("enrolments", "active", 1, "not_a_boolean"),
+]
+
+
+@pytest.mark.parametrize("fmt", ["csv", "jsonl"])
+def test_a_bad_value_costs_its_row_only(fmt: str, world: World) -> None:
+    for number, (feed, column, value, _) in enumerate(VALUES):
+        rows = [sample_row(feed, 1), sample_row(feed, 2, **{column: value}), sample_row(feed, 3)]
+        loaded = world.drop(feed, file_bytes(feed, rows, fmt), f"{number:02}.{fmt}")
+        assert (loaded.status, loaded.rows, loaded.rows_quarantined) == ("loaded", 2, 1), (column, value)
+    found = world.quarantine()
+    assert [(each.row_number, each.rule) for each in found] == [(2, rule) for _, _, _, rule in VALUES]
+    for each, (_, column, _, _) in zip(found, VALUES, strict=True):
+        assert each.message.startswith(f"{column} is") or each.message.startswith(f"{column} holds")
+        assert each.raw_row is not None
+        assert f'"{column}"' in each.raw_row
+    assert {len(world.raw(feed)) for feed in ("users", "courses", "batches", "enrolments", "progress")} == {2}
+
+
+@pytest.mark.parametrize("fmt", ["parquet", "csv", "jsonl"])
+def test_the_clock_may_be_a_day_ahead_and_no_more(fmt: str, world: World) -> None:
+    ahead = [LOADED_AT + timedelta(hours=hours) for hours in (23, 24, 25)]
+    rows = [sample_row("progress", n, updated_at=at) for n, at in enumerate(ahead)]
+    world.drop("progress", file_bytes("progress", rows, fmt), f"f.{fmt}")
+    assert world.rejects() == [(3, "instant_in_future")]
+    assert "24 hours" in world.quarantine()[0].message
+
+
+JSON_LINES: list[tuple[bytes, str]] = [
+    (b"nonsense", "invalid_json"),
+    (b"[1]", "invalid_json"),
+    (b'"text"', "invalid_json"),
+    (b"null", "invalid_json"),
+    (GOOD + b" x", "invalid_json"),
+    (GOOD[:-5], "invalid_json"),
+    (GOOD[:-1] + b",}", "invalid_json"),
+    (GOOD.replace(b'"c"', b"NaN"), "invalid_json"),
+    (GOOD.replace(b'"c"', b"-Infinity"), "invalid_json"),
+    (GOOD.replace(b'"c"', b'"\\ud800"'), "invalid_json"),
+    (GOOD.replace(b'"c"', b'"a\tb"'), "invalid_json"),
+    (GOOD.replace(b'"c"', b'"a\x00b"'), "invalid_json"),
+    (GOOD.replace(b'"c"', b'"a\\u0000b"'), "nul_character"),
+    (GOOD.replace(b'"c"', b'"\xff"'), "invalid_utf8"),
+    (GOOD.replace(b'"c"', b'"\xed\xa0\x80"'), "invalid_utf8"),
+    (GOOD[:-1] + b',"user_id":"other"}', "repeated_key"),
+    (GOOD.replace(b'"c"', b"true"), "not_text"),
+    (GOOD.replace(b'"c"', b"1.50"), "not_text"),
+    (GOOD.replace(b'"c"', b"1e21"), "not_text"),
+    (GOOD.replace(b'"c"', b'{"a":1}'), "not_text"),
+    (GOOD.replace(b'"c"', b"[]"), "not_text"),
+    (GOOD.replace(b'"user_id"', b'"User_Id"'), "missing_value"),
+    (GOOD.replace(b'"c"', b'"' + b"x" * 10_000_000 + b'"'), "too_long"),
+    (GOOD[:-1] + b',"x":' + b"[" * 600_000 + b"]" * 600_000 + b"}", "too_long"),
+]
+
+
+def test_lines_that_are_no_row(world: World) -> None:
+    mixed = b"".join(line + b"\n" + GOOD.replace(b'"u1"', b'"v%d"' % n) + b"\n" for n, (line, _) in enumerate(JSON_LINES))
+    loaded = world.drop("enrolments", b"\n" + mixed, "f.jsonl")
+    assert (loaded.rows, loaded.rows_quarantined) == (len(JSON_LINES), len(JSON_LINES))
+    assert world.rejects() == [(2 * n + 2, rule) for n, (_, rule) in enumerate(JSON_LINES)]
+    assert world.quarantine()[-2].message == "the line has 10000132 bytes; a row has at most 1048576"
+
+
+def test_odd_lines_that_are_rows_all_the_same(world: World) -> None:
+    odd = [
+        b"  " + GOOD + b" \r",
+        GOOD.replace(b'"u1"', b'"{x}"'),
+        GOOD.replace(b'"u1"', b'"true"'),
+        GOOD.replace(b'"u1"', b'"1.50"'),
+        GOOD.replace(b'"u1"', b'"NaN,}"'),
+        GOOD.replace(b'"u1"', b"12345678901234567890123"),
+        GOOD[:-1] + b',"x":"a,} [nan, inf] ,]"}',
+        GOOD[:-1] + b',"x":' + b"[" * 1000 + b"]" * 1000 + b"}",
+    ]
+    loaded = world.drop("enrolments", b"\xef\xbb\xbf" + b"\n".join(odd), "f.jsonl")
+    assert (loaded.rows, world.quarantine()) == (len(odd), [])
+    ids = {row["user_id"] for row in world.raw("enrolments")}
+    assert ids == {"u1", "{x}", "true", "1.50", "NaN,}", "12345678901234567890123"}
+
+
+def test_bytes_that_are_no_utf8_cost_their_row_only(world: World) -> None:
+    content = HEADER + LINE % 1 + b"u\xff2,c,b,2026-01-28T12:00:00Z,true,2026-01-31T12:00:00Z\n" + b"\xff,x\n" + LINE % 3
+    world.drop("enrolments", content)
+    first, second = world.quarantine()
+    assert (first.row_number, first.rule) == (2, "invalid_utf8")
+    assert first.raw_row is not None
+    assert first.raw_row.startswith('{"user_id": "u\\\\xff2"')
+    assert (second.row_number, second.rule) == (3, "wrong_column_count")
+    assert [row["user_id"] for row in world.raw("enrolments")] == ["u1", "u3"]
+
+
+@pytest.mark.parametrize("size", [1_100_000, 4_200_000, 10_000_000])
+@pytest.mark.parametrize("quote", [b"", b'"'])
+def test_a_value_of_megabytes_costs_its_row_only(size: int, quote: bytes, world: World) -> None:
+    long = quote + b"u" * size + quote + (LINE % 0)[2:]
+    content = HEADER + lines(1, 30_000) + long + lines(30_001, 50_000)
+    loaded = world.drop("enrolments", content)
+    assert (loaded.rows, world.rejects()) == (80_000, [(30_001, "too_long")])
+    (reject,) = world.quarantine()
+    assert f"the line has {len(long) - 1} bytes" in reject.message
+    assert len(reject.raw_row or "") < 70_000
+
+
+def test_a_long_line_inside_a_quoted_value_never_loads_altered(world: World) -> None:
+    long = b'"u\n' + b"x" * 1_500_000 + b'\n"' + (LINE % 0)[2:]
+    loaded = world.drop("enrolments", HEADER + LINE % 1 + long + LINE % 3)
+    assert (loaded.rows, world.rejects()) == (2, [(2, "nul_character")])
+
+
+def test_values_that_only_postgres_can_refuse_cost_their_row_only(world: World) -> None:
+    event = b'{"mid":"m%d","eid":"X","ets":1769860800123,"edata":%s}\n'
+    odd = {3: b"1e400000", 70: b"[" * 20_000 + b"]" * 20_000, 71: b'"a\\u0000b"', 90: b'"a\\\\u0000b"'}
+    content = b"".join(event % (n, odd.get(n, b"{}")) for n in range(1, 101))
+    loaded = world.drop("telemetry", content, "t.jsonl")
+    assert world.rejects() == [(3, "refused_by_postgres"), (70, "refused_by_postgres"), (71, "nul_character")]
+    assert "overflow" in world.quarantine()[0].message
+    assert (loaded.rows, len(world.raw("telemetry"))) == (97, 97)
+
+
+def test_odd_unknown_names_are_reported_as_they_can_be(world: World) -> None:
+    named = b"".join(GOOD[:-1] + b',"extra\\u0000%d":1}\n' % n for n in range(1200))
+    assert world.drop("enrolments", named, "f.jsonl").status == "loaded"
+    (found,) = world.unknown_columns()
+    assert len(found) == 1000
+    assert all(name.startswith("extra\\u0000") for name in found)
+
+
+def test_a_mended_file_is_taken(world: World) -> None:
+    world.drop("enrolments", HEADER + LINE % 1, "wrong-name.txt")
+    assert world.rejects() == [(None, "unknown_format")]
+    assert world.drop("enrolments", HEADER + LINE % 1, "right-name.csv").status == "loaded"
+    assert (world.quarantine(), len(world.raw("enrolments"))) == ([], 1)
+
+
+def test_a_bad_file_sent_again_is_told_once(world: World) -> None:
+    for _ in range(2):
+        assert world.drop("enrolments", b"", "zero.csv").status == "quarantined"
+    assert world.rejects() == [(None, "empty_file")]
+    assert len(world.files("_quarantined/enrolments")) == 2

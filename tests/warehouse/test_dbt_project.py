@@ -1,4 +1,4 @@
-"""Every model, source and consumer of the dbt project is described, tested and owned; its SQL has one style."""
+"""Every model, source and consumer of the dbt project is described, tested, owned; its SQL has one style."""
 
 import json
 import re

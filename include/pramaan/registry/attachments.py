@@ -83,7 +83,8 @@ def attach(
             _keep_template(connection, template)
             row = connection.execute(
                 "insert into registry.attachments "
-                "(course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, valid_from, asserted_by, reason) "
+                "(course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, "
+                "valid_from, asserted_by, reason) "
                 "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning attachment_id",
                 (course_id, tenant_id, template.template_id, template.version, issuer_id, issuer_version,
                  criteria.as_json(), valid_from, asserted_by, reason),

@@ -95,7 +95,7 @@ def test_a_full_disk_leaves_nothing_half_written(
     small = tmp_path / "store"
     small.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(small)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(small)], capture_output=True
     )
     if mounted.returncode:
         pytest.skip("only root can make a disk that is full")

@@ -9,15 +9,9 @@ import pytest
 from feed_files import World
 
 from pramaan.database.connect import connect
-from pramaan.feeds.spec import FEEDS
 from pramaan.host.platform import ensure_database
 from pramaan.host.postgres import superuser_database_url
 from pramaan.settings import Settings
-
-_EMPTY = "".join(f"delete from raw.{feed};" for feed in FEEDS) + (
-    "delete from ops.quarantine; delete from ops.loads; delete from ops.changed_keys"
-)
-
 
 @pytest.fixture(scope="session")
 def feeds_database(session_settings: Settings) -> Iterator[str]:
@@ -34,5 +28,6 @@ def world(tmp_path: Path, feeds_database: str) -> Iterator[World]:
     """Nothing landed, nothing loaded."""
     with connect(feeds_database) as connection:
         connection.execute("set synchronous_commit = off")
-        connection.execute(_EMPTY)  # type: ignore[arg-type]
-        yield World(tmp_path / "landing", connection, url=feeds_database)
+        world = World(tmp_path / "landing", connection, url=feeds_database)
+        world.clear()
+        yield world

@@ -23,6 +23,10 @@ NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 LOADED_AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 Row = Mapping[str, Any]
 
+EMPTY = "".join(f"delete from raw.{feed};" for feed in FEEDS) + (
+    "delete from ops.quarantine; delete from ops.loads; delete from ops.changed_keys"
+)
+
 ARROW_TYPES = {
     Kind.INTEGER: pa.int64(),
     Kind.NUMBER: pa.float64(),
@@ -158,6 +162,17 @@ class World:
 
     def changed_keys(self) -> set[tuple[Any, ...]]:
         return set(self.connection.execute("select kind, user_id, batch_id, course_id from ops.changed_keys").fetchall())
+
+    def forget_changed_keys(self) -> None:
+        self.connection.execute("delete from ops.changed_keys")
+
+    def load_count(self) -> int:
+        found = self.connection.execute("select count(*) from ops.loads").fetchone()
+        return int(found[0]) if found else 0  # type: ignore[call-overload]
+
+    def clear(self) -> None:
+        """Empty the database; the folder stays."""
+        self.connection.execute(EMPTY)  # type: ignore[arg-type]
 
     def unknown_columns(self) -> list[list[str]]:
         found = self.connection.execute("select unknown_columns from ops.loads order by load_id").fetchall()

@@ -64,7 +64,7 @@ BROKEN_FILES = {
     "semicolons.csv": ("missing_column", (HEADER + LINE % 1).replace(b",", b";")),
     "case.csv": ("missing_column", HEADER.upper() + LINE % 1),
     "twice.csv": ("repeated_column", HEADER.strip() + b",user_id\n" + (LINE % 1).strip() + b",u2\n"),
-    "unclosed.csv": ("unclosed_quote", HEADER + lines(1, 40_000) + b'"' + lines(1, 100_000)),
+    "unclosed.csv": ("unclosed_quote", HEADER + lines(1, 40_000) + b'"' + lines(1, 250_000)),
 }  # fmt: skip
 
 
@@ -222,7 +222,7 @@ def test_lines_that_are_no_row(world: World) -> None:
     loaded = world.drop("enrolments", b"\n" + mixed, "f.jsonl")
     assert (loaded.rows, loaded.rows_quarantined) == (len(JSON_LINES), len(JSON_LINES))
     assert world.rejects() == [(2 * n + 2, rule) for n, (_, rule) in enumerate(JSON_LINES)]
-    assert world.quarantine()[-2].message == "the line has 10000132 bytes; a row has at most 1048576"
+    assert world.quarantine()[-2].message == "the line has 10000144 bytes; a row has at most 1048576"
 
 
 def test_odd_lines_that_are_rows_all_the_same(world: World) -> None:
@@ -248,8 +248,8 @@ def test_bytes_that_are_no_utf8_cost_their_row_only(world: World) -> None:
     first, second = world.quarantine()
     assert (first.row_number, first.rule) == (2, "invalid_utf8")
     assert first.raw_row is not None
-    assert first.raw_row.startswith('{"user_id": "u\\\\xff2"')
-    assert (second.row_number, second.rule) == (3, "wrong_column_count")
+    assert first.raw_row.startswith("u\\xff2,c,b,2026")
+    assert (second.row_number, second.rule) == (3, "invalid_utf8")
     assert [row["user_id"] for row in world.raw("enrolments")] == ["u1", "u3"]
 
 

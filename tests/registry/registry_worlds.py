@@ -24,10 +24,19 @@ def day(number: int) -> datetime:
 
 def add_course(connection: Connection, course_id: str = "c", **changes: object) -> None:
     """A version of a live course of tenant t, published in January."""
-    row = {"course_id": course_id, "name": "Course", "tenant_id": "t", "status": "Live", "leaf_count": 1,
-           "published_at": datetime(2024, 1, 1, tzinfo=UTC), "updated_at": day(1), "load_id": 1} | changes  # fmt: skip
+    row = {
+        "course_id": course_id,
+        "name": "Course",
+        "tenant_id": "t",
+        "status": "Live",
+        "leaf_count": 1,
+        "published_at": datetime(2024, 1, 1, tzinfo=UTC),
+        "updated_at": day(1),
+        "load_id": 1,
+    } | changes
     connection.execute(
-        "insert into raw.courses (course_id, name, tenant_id, status, leaf_count, published_at, updated_at, load_id) "
+        "insert into raw.courses "
+        "(course_id, name, tenant_id, status, leaf_count, published_at, updated_at, load_id) "
         "values (%(course_id)s, %(name)s, %(tenant_id)s, %(status)s, %(leaf_count)s, %(published_at)s, "
         "%(updated_at)s, %(load_id)s)",
         row,

@@ -16,7 +16,8 @@ from pramaan.settings import Settings
 
 INSERT = """
     insert into registry.attachments
-        (course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, valid_from, valid_to, asserted_by)
+        (course_id, tenant_id, template_id, template_version, issuer_id, issuer_version,
+         valid_from, valid_to, asserted_by)
     values ('c', 't', 'classic', '1', 'board', 1, %s, %s, 'test')
 """
 

@@ -28,7 +28,8 @@ RENAMED = Issuer("board", "t", "The New Board")
 def in_force(connection: Connection) -> list[tuple[object, ...]]:
     """Each attachment: course, issuer version, whether open, in the order of their beginnings."""
     return connection.execute(
-        "select course_id, issuer_version, valid_to is null from registry.attachments order by course_id, valid_from"
+        "select course_id, issuer_version, valid_to is null from registry.attachments "
+        "order by course_id, valid_from"
     ).fetchall()
 
 

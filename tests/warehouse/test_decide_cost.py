@@ -37,7 +37,7 @@ FILL = f"""
     select 'u' || learner, 'b' || learner % 200, 'k' || content, 'c' || learner % 20, 2, 50,
         timestamptz '2024-02-01' + make_interval(days => content), '2024-03-01', 1
     from generate_series(1, {LEARNERS}) as learner, generate_series(1, {CONTENTS}) as content
-"""  # noqa: S608 - numbers of this module
+"""
 
 TOUCH = {
     "progress": "select 'progress', 'u' || n, 'b' || n %% 200, null from generate_series(1, %s) as n",

@@ -14,6 +14,7 @@ __all__ = [
     "BLOCK_BYTES",
     "LINE_COLUMN",
     "LONGEST_ROW_BYTES",
+    "NOT_UTF8",
     "ROW_NUMBER",
     "Chunk",
     "Reject",
@@ -30,6 +31,8 @@ BLOCK_BYTES = 4 << 20
 """How much of a file is read at once; with it, the memory of a load is bounded."""
 LONGEST_ROW_BYTES = 1 << 20
 """A line longer than this is no row of ours: it is rejected without being taken apart."""
+
+NOT_UTF8 = "the row is not UTF-8; its wrong bytes are shown as \\x.."
 
 _SHOWN_CHARACTERS = 1 << 16
 
@@ -72,9 +75,8 @@ def decode(rows: pa.Table, *, original: pa.Table | None = None) -> Chunk:
         texts = rows.select([f.name for f in rows.schema if pa.types.is_binary(f.type)])
         good = [all(map(_is_utf8, row.values())) for row in texts.to_pylist()]
         bad = [position for position, is_good in enumerate(good) if not is_good]
-        said = "the row is not UTF-8; its wrong bytes are shown as \\x.."
         rejects = tuple(
-            Reject(number, "invalid_utf8", said, shown)
+            Reject(number, "invalid_utf8", NOT_UTF8, shown)
             for number, shown in numbered_raw_rows(Chunk(rows, original=original), bad)
         )
         kept = None if original is None else original.filter(pa.array(good))

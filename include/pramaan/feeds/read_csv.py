@@ -4,6 +4,7 @@ import io
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,15 +12,15 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from pramaan.errors import FeedError
-from pramaan.feeds.chunks import BLOCK_BYTES, LONGEST_ROW_BYTES, Chunk, Reject, decode, numbered, plain_text
+from pramaan.feeds.chunks import BLOCK_BYTES, LONGEST_ROW_BYTES, NOT_UTF8, Chunk, Reject, decode, numbered, plain_text
 from pramaan.feeds.source import Source, open_binary
 from pramaan.feeds.spec import FeedSpec
 
 __all__ = ["open_csv"]
 
 _REJECTS_A_CHUNK = 50_000
-_TOO_LONG = "\x00too long: "
-"""Begins the one cell that stands for a line too long to read. Were it inside a quoted value, its NUL would reject that."""
+_MARK = "\x00set aside: "
+"""Begins the one cell that stands for a line that cannot be read; inside a quoted value, its NUL rejects that row."""
 
 
 def open_csv(path: Path, *, spec: FeedSpec) -> Source:
@@ -31,10 +32,7 @@ def open_csv(path: Path, *, spec: FeedSpec) -> Source:
     lines = _Lines(stream)
     wrong = _WrongRows(lines)
     try:
-        if not lines.has_text():
-            raise FeedError(
-                "empty_file", "the file has no header and no rows, only empty lines; send it again"
-            )
+        lines.start()
         reader = pa_csv.open_csv(
             lines,
             read_options=pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
@@ -51,7 +49,11 @@ def open_csv(path: Path, *, spec: FeedSpec) -> Source:
 
 
 class _Lines(io.RawIOBase):
-    """The file's bytes without empty lines at its start, lines that are too long replaced by a mark."""
+    """The file's bytes without empty lines at its start, with a mark for each line that pyarrow cannot read.
+
+    Those are lines too long for its blocks, and lines that are not UTF-8: of these it would drop, without a word, the
+    ones with too few or too many columns.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -59,26 +61,36 @@ class _Lines(io.RawIOBase):
         self._carry = b""
         self._ended = False
         self._newline = b"\n"
-        self.beginnings: list[tuple[bytes, int]] = []
+        self._set_aside: dict[int, Reject] = {}
+        self._marks = 0
 
     def readable(self) -> bool:
+        """Always: pyarrow asks."""
         return True
 
-    def has_text(self) -> bool:
-        """Skip what is empty at the start; whether anything is left. Called once, before any reading."""
-        while not self._ready.strip() and (block := self._stream.read(BLOCK_BYTES)):
-            self._ready = block.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
-        if b"\n" not in self._ready and b"\r" in self._ready:
+    def start(self) -> None:
+        """Skip what is empty at the start; called once, before any reading. Raises FeedError without a header."""
+        while not self._carry and (block := self._stream.read(BLOCK_BYTES)):
+            self._carry = block.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+        if not self._carry.strip():
+            raise FeedError("empty_file", "the file has no header and no rows, only empty lines; send it again")
+        if b"\n" not in self._carry and b"\r" in self._carry:
             self._newline = b"\r"
-        self._carry, self._ready = self._ready, b""
-        return bool(self._carry.strip())
+        if not _is_utf8(self._carry.partition(self._newline)[0]):
+            raise FeedError("unreadable_file", "the header is not UTF-8; save the file as UTF-8 and send it again")
 
     def read(self, size: int = -1) -> bytes:
+        """The next bytes, as many as asked for unless the file ends."""
         while not self._ended and (size < 0 or len(self._ready) < size):
             self._fill()
         size = len(self._ready) if size < 0 else size
         given, self._ready = self._ready[:size], self._ready[size:]
         return given
+
+    def set_aside(self, cell: str) -> Reject | None:
+        """What the mark in this cell stands for; None when it is none. A mark can be asked for once."""
+        number = cell.removeprefix(_MARK)
+        return self._set_aside.pop(int(number), None) if cell != number and number.isdigit() else None
 
     def _fill(self) -> None:
         block = self._stream.read(BLOCK_BYTES)
@@ -102,24 +114,36 @@ class _Lines(io.RawIOBase):
             length += len(line)
             if end:
                 break
-        self._ready += self._mark(beginning, length) + self._newline
+        self._ready += self._mark_long(beginning, length=length) + self._newline
         self._carry = after
 
     def _marked(self, data: bytes) -> bytes:
-        """Whole lines, with a mark in the place of each that is too long; looks only at every so many bytes."""
+        """Whole lines, with a mark in the place of each that cannot be read; quick when there is none."""
         parts, start, position = [], 0, 0
-        while position + LONGEST_ROW_BYTES < len(data):
+        while position + LONGEST_ROW_BYTES < len(data):  # looks only at one newline in every so many bytes
             end = data.rfind(self._newline, position, position + LONGEST_ROW_BYTES)
             if end < 0:
                 end = data.find(self._newline, position + LONGEST_ROW_BYTES)
-                parts += [data[start:position], self._mark(data[position:end], end - position)]
+                line = data[position:end]
+                parts += [data[start:position], self._mark_long(line, length=len(line))]
                 start = end
             position = end + 1
-        return b"".join([*parts, data[start:]]) if parts else data
+        whole = b"".join([*parts, data[start:]]) if parts else data
+        if _is_utf8(whole):
+            return whole
+        return self._newline.join(
+            line if _is_utf8(line) else self._mark(Reject(None, "invalid_utf8", NOT_UTF8, plain_text(line)))
+            for line in whole.split(self._newline)
+        )
 
-    def _mark(self, line: bytes, length: int) -> bytes:
-        self.beginnings.append((line[:LONGEST_ROW_BYTES], length))
-        return f"{_TOO_LONG}{len(self.beginnings) - 1}".encode()
+    def _mark_long(self, line: bytes, *, length: int) -> bytes:
+        said = f"the line has {length} bytes; a row has at most {LONGEST_ROW_BYTES}"
+        return self._mark(Reject(None, "too_long", said, plain_text(line)))
+
+    def _mark(self, reject: Reject) -> bytes:
+        self._marks += 1
+        self._set_aside[self._marks] = reject
+        return f"{_MARK}{self._marks}".encode()
 
 
 class _WrongRows:
@@ -151,10 +175,8 @@ class _WrongRows:
             yield tuple(map(self._reject, fresh[portion], counts[portion], texts[portion]))
 
     def _reject(self, number: int, count: int, text: str) -> Reject:
-        if count == 1 and text.startswith(_TOO_LONG):
-            line, length = self._lines.beginnings[int(text.removeprefix(_TOO_LONG))]
-            said = f"the line has {length} bytes; a row has at most {LONGEST_ROW_BYTES}"
-            return Reject(number, "too_long", said, plain_text(line))
+        if count == 1 and (known := self._lines.set_aside(text)):
+            return replace(known, row_number=number)
         said = f"the row has {count} column{'s' * (count != 1)}, the header {self._expected}"
         if newlines := text.strip().count("\n"):
             said += f"; it spans {newlines + 1} lines: is a quote opened and not closed?"
@@ -176,6 +198,14 @@ def _chunks(reader: Any, wrong: _WrongRows, *, names: tuple[str, ...], spec: Fee
         yield from (Chunk(none, rejects) for rejects in wrong.take())
     yield from (Chunk(none, rejects) for rejects in wrong.take())
     yield Chunk(none, unknown_columns=unknown)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _batches(reader: Any, *, rows_read: Callable[[], int]) -> Iterator[pa.RecordBatch]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import database_url
 from pramaan.certificates.queue import Issued, Postponed, make_due, open_worker
 from pramaan.database.connect import Connection, connect
 from pramaan.pipeline import Pipeline
@@ -13,6 +14,15 @@ from worlds import drop_rows, finishers_waiting, load_and_decide
 
 PDF = {"pdf_uri": "file:///x.pdf", "pdf_sha256": "0" * 64, "pdf_bytes": 1, "engine_version": "test"}
 
+LEFT_BEFORE_FINISHING = {
+    "user_id": "u00001",
+    "course_id": "c",
+    "batch_id": "b",
+    "enrolled_at": "2026-01-01T00:00:00Z",
+    "active": False,
+    "updated_at": "2026-01-02T00:00:00Z",
+}
+
 
 @pytest.fixture
 def three_waiting(settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path) -> None:
@@ -21,8 +31,7 @@ def three_waiting(settings: Settings, pipeline: Pipeline, connection: Connection
 
 @pytest.fixture
 def other(settings: Settings) -> Connection:
-    assert settings.database_url
-    with connect(settings.database_url.get_secret_value()) as opened:
+    with connect(database_url(settings)) as opened:
         yield opened
 
 
@@ -139,9 +148,7 @@ def test_an_issued_certificate_never_changes(
         "updated_at": "2026-03-01T00:00:00Z",
     }
     drop_rows(settings, tmp_path, "users", [renamed])
-    left = {"user_id": "u00001", "course_id": "c", "batch_id": "b", "enrolled_at": "2026-01-01T00:00:00Z",
-            "active": False, "updated_at": "2026-01-02T00:00:00Z"}  # fmt: skip
-    drop_rows(settings, tmp_path, "enrolments", [left])
+    drop_rows(settings, tmp_path, "enrolments", [LEFT_BEFORE_FINISHING])
     load_and_decide(pipeline, connection)
     pipeline.enqueue_missing(connection)
     assert connection.execute("select * from registry.certificates order by 1").fetchall() == before
@@ -151,9 +158,7 @@ def test_an_issued_certificate_never_changes(
 def test_what_no_longer_stands_is_withdrawn_before_issue(
     settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
 ) -> None:
-    left = {"user_id": "u00001", "course_id": "c", "batch_id": "b", "enrolled_at": "2026-01-01T00:00:00Z",
-            "active": False, "updated_at": "2026-01-02T00:00:00Z"}  # fmt: skip
-    drop_rows(settings, tmp_path, "enrolments", [left])
+    drop_rows(settings, tmp_path, "enrolments", [LEFT_BEFORE_FINISHING])
     load_and_decide(pipeline, connection)
     assert sorted(statuses(connection)) == ["u00000", "u00002"]
 
@@ -211,3 +216,15 @@ def test_completed_before_the_certificate_was_attached_earns_nothing(
     connection.execute("insert into ops.changed_keys (kind, course_id) values ('attachment', 'c')")
     load_and_decide(pipeline, connection)
     assert statuses(connection) == {}
+
+
+@pytest.mark.usefixtures("three_waiting")
+def test_what_a_dead_worker_held_follows_the_facts_again(
+    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+) -> None:
+    with connect(database_url(settings)) as doomed, open_worker(doomed, run_id=None) as worker:
+        assert len(worker.claim(3, due_by=make_due(connection))) == 3
+        doomed.close()
+    drop_rows(settings, tmp_path, "enrolments", [LEFT_BEFORE_FINISHING])
+    load_and_decide(pipeline, connection)
+    assert sorted(statuses(connection)) == ["u00000", "u00002"]

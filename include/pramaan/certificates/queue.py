@@ -73,13 +73,25 @@ _IN_SCOPE = """
         on decisions.user_id = scope.user_id and decisions.batch_id = scope.batch_id
 """
 
+_LEASE_IS_FREE = """
+    (
+        lease_id is null or lease_expires_at < now()
+        or not exists (
+            select from pg_locks
+            where locktype = 'advisory' and objsubid = 2
+                and classid = %(worker_locks)s and objid = lease_id
+                and database = (select oid from pg_database where datname = current_database())
+        )
+    )
+"""
+
 # What is not issued yet follows the facts; what is being rendered at this moment is as good as issued.
 _WITHDRAW = """
     delete from registry.certificates as waiting
     {using}
     where waiting.status in ('pending', 'failed') and waiting.sequence = 1
         {same_key}
-        and (waiting.lease_expires_at is null or waiting.lease_expires_at < now())
+        and {lease_is_free}
         and not exists (
             select from entitled
             where entitled.certificate_id = waiting.certificate_id
@@ -99,21 +111,13 @@ _ENQUEUE = """
     on conflict do nothing
 """
 
-_CLAIM = """
+_CLAIM = f"""
     update registry.certificates as claimed
     set lease_id = %(worker)s, lease_expires_at = now() + %(lease)s, attempts = claimed.attempts + 1
     from (
         select certificate_id from registry.certificates
         where status = 'pending' and next_attempt_at <= %(due_by)s
-            and (
-                lease_id is null or lease_expires_at < now()
-                or not exists (
-                    select from pg_locks
-                    where locktype = 'advisory' and objsubid = 2
-                        and classid = %(worker_locks)s and objid = lease_id
-                        and database = (select oid from pg_database where datname = current_database())
-                )
-            )
+            and {_LEASE_IS_FREE}
         order by next_attempt_at, certificate_id
         limit %(limit)s
         for update skip locked
@@ -125,7 +129,7 @@ _CLAIM = """
     where claimed.certificate_id = free.certificate_id
     returning claimed.certificate_id, claimed.attempts, claimed.render_input,
         attachments.template_id, attachments.template_version, issuers.signature_sha256
-"""
+"""  # noqa: S608 - composed of constants
 
 _RECORD_ISSUED = """
     with recorded as (
@@ -223,7 +227,8 @@ def enqueue_entitled(
     connection.execute("analyze entitled")
     using = "using pg_temp.keys_in_scope as scope" if in_scope else ""
     same_key = "and waiting.user_id = scope.user_id and waiting.batch_id = scope.batch_id" if in_scope else ""
-    withdrawn = connection.execute(_WITHDRAW.format(using=using, same_key=same_key)).rowcount
+    withdraw = _WITHDRAW.format(using=using, same_key=same_key, lease_is_free=_LEASE_IS_FREE)
+    withdrawn = connection.execute(withdraw, {"worker_locks": _WORKER_LOCKS}).rowcount
     return Enqueued(connection.execute(_ENQUEUE).rowcount, withdrawn)
 
 

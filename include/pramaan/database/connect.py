@@ -25,7 +25,8 @@ RULES_LOCK = 0x5072616D61616E02
 def connect(url: str, *, application: str = "pramaan") -> Iterator[Connection]:
     """Open one connection for the block; each transaction is the caller's to commit.
 
-    Raises DatabaseError when the server cannot be reached or goes away.
+    Raises DatabaseError when the server cannot be reached, goes away, or refuses a statement that the block
+    did not expect to be refused.
     """
     try:
         with psycopg.connect(
@@ -37,6 +38,12 @@ def connect(url: str, *, application: str = "pramaan") -> Iterator[Connection]:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DatabaseError(
             f"Postgres cannot be reached or went away: {reason}. What was under way is undone; run it again."
+        ) from error
+    except psycopg.Error as error:
+        # The server's detail quotes the row; its primary message names tables, columns and rights only.
+        raise DatabaseError(
+            f"Postgres refused: {error.diag.message_primary or type(error).__name__}. What was under way is "
+            "undone."
         ) from error
 
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import psycopg
-
+from pramaan.database.connect import connect
 from pramaan.errors import DatabaseError
 
 __all__ = ["migrate", "schema_is_current"]
@@ -15,7 +14,7 @@ _MIGRATION_LOCK = 0x5072616D61616E00
 def schema_is_current(url: str) -> bool:
     """Whether the database stands at the newest migration; a quick query that leaves Alembic unimported."""
     newest = max(path.stem.split("_")[0] for path in (_MIGRATIONS / "versions").glob("*.py"))
-    with psycopg.connect(url, autocommit=True) as connection:
+    with connect(url) as connection:
         known = connection.execute("select to_regclass('ops.schema_version') is not null").fetchone()
         if not (known and known[0]):
             return False

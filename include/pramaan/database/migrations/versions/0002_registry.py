@@ -107,7 +107,7 @@ def upgrade() -> None:
     comment on column registry.certificates.lease_id is
         'The worker that renders it now; it holds an advisory lock of this number for as long as it lives.';
     comment on column registry.certificates.render_input is
-        'All fields that are printed, as they stood when the decision was made; never read from the facts again.';
+        'All fields that are printed, as they stood at the decision; never read from the facts again.';
 
     create table registry.printable_code_points (
         code_point integer primary key

@@ -49,10 +49,19 @@ def session_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setti
     settings = Settings(home=tmp_path_factory.mktemp("home"), port_base=free_port_base())
     try:
         Pipeline(settings, url=ensure_database(settings)).prepare()
+        _let_postgres_forget(settings)
         yield settings
     finally:
         stop(settings)
         shutil.rmtree((settings.home / "postgres").resolve(), ignore_errors=True)
+
+
+def _let_postgres_forget(settings: Settings) -> None:
+    """Nothing here outlives the session, so no disk is waited for; the chaos tests have a durable home of their own."""
+    with psycopg.connect(superuser_database_url(settings), autocommit=True) as server:
+        server.execute("alter system set fsync = off")
+        server.execute("alter system set full_page_writes = off")
+        server.execute("select pg_reload_conf()")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ instants as aware UTC datetimes; decisions come out. Of files and databases it k
 """
 
 import json
+import string
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ REASONS = (
 )
 """Every decision, in the order in which the first that applies is taken."""
 
+INVISIBLE = string.whitespace + "\u200c\u200d\u200e\u200f"
 PLACEHOLDER_WORDS = frozenset({"null", "undefined", "none", "nil", "nan", "n/a", "na", "-", ".", "_"})
 UNPRINTABLE_CATEGORIES = frozenset({"Cc", "Zl", "Zp", "Cs", "Co", "Cn"})
 Row = Mapping[str, Any]
@@ -227,7 +229,8 @@ def is_unprintable(name: str | None, *, printable: frozenset[int]) -> bool:
     """Whether a name is empty, a placeholder, or has a character that is no text or that no font holds."""
     name = name or ""
     return (
-        any(unicodedata.category(c) in UNPRINTABLE_CATEGORIES or ord(c) not in printable for c in name)
+        not name.strip(INVISIBLE)
+        or any(unicodedata.category(c) in UNPRINTABLE_CATEGORIES or ord(c) not in printable for c in name)
         or any(word in {"null", "undefined"} for word in name.split())
         or all(word in PLACEHOLDER_WORDS for word in name.casefold().split())  # a blank name has no words
     )

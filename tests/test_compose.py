@@ -3,19 +3,26 @@
 import base64
 import importlib.resources
 import json
+import os
 import re
 import shutil
+import socket
 import stat
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import psycopg
 import pytest
 import yaml
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
 from pramaan.host.airflow import AIRFLOW_PARTS, Connections, admin_password_file, airflow_environment
+from pramaan.host.platform import ensure_database, stop
+from pramaan.host.postgres import superuser_database_url
+from pramaan.host.postgres_binaries import find_binaries
 from pramaan.settings import PROJECT_ROOT, Settings
 
 HOME = Path("/srv/pramaan")
@@ -179,6 +186,39 @@ def test_make_env_fills_in_random_secrets_once(tmp_path: Path) -> None:
     assert len(set(secrets)) == len(secrets) == 7
 
 
+@pytest.mark.slow
+def test_the_database_volume_begins_with_both_roles_and_databases(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", port_base=_free_port() - 1)
+    ensure_database(settings)
+    try:
+        url = superuser_database_url(settings)
+        given = conninfo_to_dict(url)
+        with psycopg.connect(url, autocommit=True) as server:
+            for name in ("pramaan", "airflow"):
+                server.execute(f"drop database {name}")
+                server.execute(f"drop role {name}")
+        environment = {
+            "PATH": f"{find_binaries(None).folder}:{os.environ['PATH']}",
+            "PGHOST": str(given["host"]),
+            "PGPORT": str(given["port"]),
+            "PGPASSWORD": str(given["password"]),
+            "POSTGRES_USER": str(given["user"]),
+            "PRAMAAN_DATABASE_PASSWORD": "it's-one",
+            "AIRFLOW_DATABASE_PASSWORD": "another",
+        }
+        script = PROJECT_ROOT / "include" / "docker" / "postgres" / "10-databases.sh"
+
+        subprocess.run([str(script)], env=environment, check=True, capture_output=True)
+
+        for name, password in (("pramaan", "it's-one"), ("airflow", "another")):
+            own = make_conninfo(url, user=name, dbname=name, password=password)
+            with psycopg.connect(own) as connection:
+                connection.execute("create table proof (id int)")
+    finally:
+        stop(settings)
+        shutil.rmtree((settings.home / "postgres").resolve(), ignore_errors=True)
+
+
 def test_the_image_is_set_up_by_the_script_of_a_fresh_clone() -> None:
     steps = [line.split("&&")[0].strip() for line in _dockerfile().splitlines()]
     system = steps.index("RUN bash setup.sh system")
@@ -199,6 +239,12 @@ def test_only_what_runs_goes_into_the_image() -> None:
         *("dags", "dbt", "include", "plugins", "templates"),
         *("pyproject.toml", "requirements.txt", "setup.sh", "system-packages.txt"),
     }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _dockerfile() -> str:

@@ -13,6 +13,7 @@ from pramaan.host.platform import ensure_database
 from pramaan.host.postgres import superuser_database_url
 from pramaan.settings import Settings
 
+
 @pytest.fixture(scope="session")
 def feeds_database(session_settings: Settings) -> Iterator[str]:
     """The address of a database that the tests of feeds share, one after the other."""

@@ -46,15 +46,46 @@ def sample_row(feed: str, number: int = 1, **changes: object) -> dict[str, Any]:
             "user_id": f"u{number}",
             "updated_at": NOON,
         },
-        "courses": {"course_id": f"c{number}", "name": "Maths", "tenant_id": "t", "status": "Live", "language": "hi",
-                    "leaf_count": 3, "published_at": NOON - timedelta(days=9), "updated_at": NOON},
-        "batches": {"batch_id": f"b{number}", "course_id": "c", "tenant_id": "t", "name": "Batch", "enrolment_type": "open",
-                    "start_date": date(2026, 1, 1), "end_date": None, "mentor_ids": ["m1", "m2"], "updated_at": NOON},
-        "enrolments": {"user_id": f"u{number}", "course_id": "c", "batch_id": "b", "enrolled_at": NOON - timedelta(days=3),
-                       "active": True, "updated_at": NOON},
-        "progress": {"user_id": f"u{number}", "course_id": "c", "batch_id": "b", "content_id": "k", "status": 2,
-                     "score": 59.9, "completed_at": NOON - timedelta(days=1), "updated_at": NOON},
-    }  # fmt: skip
+        "courses": {
+            "course_id": f"c{number}",
+            "name": "Maths",
+            "tenant_id": "t",
+            "status": "Live",
+            "language": "hi",
+            "leaf_count": 3,
+            "published_at": NOON - timedelta(days=9),
+            "updated_at": NOON,
+        },
+        "batches": {
+            "batch_id": f"b{number}",
+            "course_id": "c",
+            "tenant_id": "t",
+            "name": "Batch",
+            "enrolment_type": "open",
+            "start_date": date(2026, 1, 1),
+            "end_date": None,
+            "mentor_ids": ["m1", "m2"],
+            "updated_at": NOON,
+        },
+        "enrolments": {
+            "user_id": f"u{number}",
+            "course_id": "c",
+            "batch_id": "b",
+            "enrolled_at": NOON - timedelta(days=3),
+            "active": True,
+            "updated_at": NOON,
+        },
+        "progress": {
+            "user_id": f"u{number}",
+            "course_id": "c",
+            "batch_id": "b",
+            "content_id": "k",
+            "status": 2,
+            "score": 59.9,
+            "completed_at": NOON - timedelta(days=1),
+            "updated_at": NOON,
+        },
+    }
     return one[feed] | changes
 
 
@@ -156,12 +187,16 @@ class World:
         spec = FEEDS[feed]
         names = [c.name for c in spec.columns]
         found = self.connection.execute(
-            f'select {", ".join(names)} from raw.{feed} order by {", ".join(spec.key)}'  # type: ignore[arg-type]
+            f"select {', '.join(names)} from raw.{feed} order by {', '.join(spec.key)}"  # type: ignore[arg-type]
         ).fetchall()
         return [dict(zip(names, row, strict=True)) for row in found]
 
     def changed_keys(self) -> set[tuple[Any, ...]]:
-        return set(self.connection.execute("select kind, user_id, batch_id, course_id from ops.changed_keys").fetchall())
+        return set(
+            self.connection.execute(
+                "select kind, user_id, batch_id, course_id from ops.changed_keys"
+            ).fetchall()
+        )
 
     def forget_changed_keys(self) -> None:
         self.connection.execute("delete from ops.changed_keys")

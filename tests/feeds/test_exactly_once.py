@@ -1,4 +1,4 @@
-"""The same bytes load once in a feed; files move away once their fate is recorded, and nothing is ever overwritten."""
+"""The same bytes load once in a feed; files move away once their fate is recorded, nothing is overwritten."""
 
 import hashlib
 from datetime import timedelta
@@ -13,12 +13,19 @@ CONTENT = file_bytes("enrolments", [sample_row("enrolments", n) for n in range(3
 
 
 def test_the_same_bytes_under_any_name_load_once(world: World) -> None:
-    found = [world.drop("enrolments", CONTENT, name) for name in ("a.csv", "a.csv", "b.csv", "a.csv", "sub/a.csv")]
+    found = [
+        world.drop("enrolments", CONTENT, name) for name in ("a.csv", "a.csv", "b.csv", "a.csv", "sub/a.csv")
+    ]
     assert [(each.status, each.rows_changed) for each in found] == [("loaded", 3)] + [("known", 0)] * 4
     assert world.load_count() == 1
     digest = hashlib.sha256(CONTENT).hexdigest()[:12]
     assert world.files("_loaded/enrolments") == {
-        "a.csv", f"a.{digest}.csv", f"a.{digest}-1.csv", "b.csv", "sub/a.csv"}  # fmt: skip
+        "a.csv",
+        f"a.{digest}.csv",
+        f"a.{digest}-1.csv",
+        "b.csv",
+        "sub/a.csv",
+    }
 
 
 def test_two_copies_in_one_run_load_once(world: World) -> None:
@@ -77,7 +84,11 @@ def test_a_crash_between_quarantine_and_move_leaves_only_the_move(world: World) 
 def test_feeds_load_in_order_and_every_load_is_in_the_ledger(world: World) -> None:
     for feed in ("progress", "users", "courses"):
         world.put(feed, "b.jsonl", file_bytes(feed, [sample_row(feed, 2)], "jsonl"))
-        world.put(feed, "a.jsonl", file_bytes(feed, [sample_row(feed, 1), sample_row(feed, 1, updated_at=None)], "jsonl"))
+        world.put(
+            feed,
+            "a.jsonl",
+            file_bytes(feed, [sample_row(feed, 1), sample_row(feed, 1, updated_at=None)], "jsonl"),
+        )
     assert [(f.feed, f.name) for f in world.load()] == [
         (feed, name) for feed in ("users", "courses", "progress") for name in ("a.jsonl", "b.jsonl")
     ]
@@ -97,7 +108,9 @@ def test_another_filesystem_works_alike(world: World) -> None:
     names = ("a.csv", "data[1].csv", "b c?.jsonl.gz")
     for number, name in enumerate(names):
         rows = [sample_row("enrolments", number)]
-        memory.pipe_file(f"/landing/enrolments/{name}", file_bytes("enrolments", rows, name.partition(".")[2]))
+        memory.pipe_file(
+            f"/landing/enrolments/{name}", file_bytes("enrolments", rows, name.partition(".")[2])
+        )
     memory.pipe_file("/landing/enrolments/broken.parquet", b"PAR1")
     landing = Landing("memory://landing")
     found = list(load_waiting(world.connection, landing, now=lambda: LOADED_AT))
@@ -105,7 +118,10 @@ def test_another_filesystem_works_alike(world: World) -> None:
         [*((name, "loaded") for name in names), ("broken.parquet", "quarantined")]
     )
     assert sorted(memory.find("/landing")) == sorted(
-        [*(f"/landing/_loaded/enrolments/{name}" for name in names), "/landing/_quarantined/enrolments/broken.parquet"]
+        [
+            *(f"/landing/_loaded/enrolments/{name}" for name in names),
+            "/landing/_quarantined/enrolments/broken.parquet",
+        ]
     )
     assert len(world.raw("enrolments")) == 3
     memory.rm("/landing", recursive=True)

@@ -9,14 +9,24 @@ import pytest
 from feed_files import FORMATS, NOON, Row, World, file_bytes, sample_row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reference import canonical_json
 
 from pramaan.feeds.spec import FEEDS
+from reference import canonical_json
 
-KEYS = {"users": ("user_id",), "courses": ("course_id", "updated_at"), "batches": ("batch_id",),
-        "enrolments": ("user_id", "batch_id"), "progress": ("user_id", "batch_id", "content_id")}  # fmt: skip
-TOUCHES = {"users": ("user", "user_id"), "courses": ("course", "course_id"), "batches": ("batch", "batch_id"),
-           "enrolments": ("enrolment", "user_id", "batch_id"), "progress": ("progress", "user_id", "batch_id")}  # fmt: skip
+KEYS = {
+    "users": ("user_id",),
+    "courses": ("course_id", "updated_at"),
+    "batches": ("batch_id",),
+    "enrolments": ("user_id", "batch_id"),
+    "progress": ("user_id", "batch_id", "content_id"),
+}
+TOUCHES = {
+    "users": ("user", "user_id"),
+    "courses": ("course", "course_id"),
+    "batches": ("batch", "batch_id"),
+    "enrolments": ("enrolment", "user_id", "batch_id"),
+    "progress": ("progress", "user_id", "batch_id"),
+}
 
 ids = st.sampled_from(["a", "b", "é", "z"])
 texts = st.sampled_from([None, "a", "A", "é", "ऋ", '"', "\\", "/", "\x7f", "\x1f", "\n", "a,b", "😀"])
@@ -29,18 +39,42 @@ def rows_of(feed: str) -> st.SearchStrategy[dict[str, Any]]:
     """Good rows of a feed that collide often, in keys and in `updated_at`."""
     columns = {
         "users": {"user_id": ids, "name": texts, "email": texts, "tenant_id": ids, "updated_at": instants},
-        "courses": {"course_id": ids, "name": texts.filter(bool), "tenant_id": ids, "updated_at": instants,
-                    "status": st.sampled_from(["Draft", "Live", "Retired"]), "leaf_count": st.sampled_from([2, 10, 9]),
-                    "published_at": st.none() | instants},
-        "batches": {"batch_id": ids, "course_id": ids, "name": texts.filter(bool), "updated_at": instants,
-                    "start_date": st.none() | instants.map(lambda at: at.date()),
-                    "mentor_ids": st.lists(st.sampled_from(["m", "n", 'q"\\', "{", "a,b", "null"][:3]), max_size=2)},
-        "enrolments": {"user_id": ids, "batch_id": ids, "course_id": ids, "active": st.booleans(),
-                       "enrolled_at": instants, "updated_at": instants},
-        "progress": {"user_id": ids, "batch_id": ids, "content_id": ids, "course_id": ids, "updated_at": instants,
-                     "status": st.sampled_from([0, 1, 2]), "score": st.none() | st.sampled_from([0.0, 59.9, 100.0]),
-                     "completed_at": instants},
-    }[feed]  # fmt: skip
+        "courses": {
+            "course_id": ids,
+            "name": texts.filter(bool),
+            "tenant_id": ids,
+            "updated_at": instants,
+            "status": st.sampled_from(["Draft", "Live", "Retired"]),
+            "leaf_count": st.sampled_from([2, 10, 9]),
+            "published_at": st.none() | instants,
+        },
+        "batches": {
+            "batch_id": ids,
+            "course_id": ids,
+            "name": texts.filter(bool),
+            "updated_at": instants,
+            "start_date": st.none() | instants.map(lambda at: at.date()),
+            "mentor_ids": st.lists(st.sampled_from(["m", "n", 'q"\\', "{", "a,b", "null"][:3]), max_size=2),
+        },
+        "enrolments": {
+            "user_id": ids,
+            "batch_id": ids,
+            "course_id": ids,
+            "active": st.booleans(),
+            "enrolled_at": instants,
+            "updated_at": instants,
+        },
+        "progress": {
+            "user_id": ids,
+            "batch_id": ids,
+            "content_id": ids,
+            "course_id": ids,
+            "updated_at": instants,
+            "status": st.sampled_from([0, 1, 2]),
+            "score": st.none() | st.sampled_from([0.0, 59.9, 100.0]),
+            "completed_at": instants,
+        },
+    }[feed]
     return st.fixed_dictionaries(columns).map(lambda changes: sample_row(feed, **changes))
 
 
@@ -58,10 +92,15 @@ def merged(feed: str, rows: Iterable[Row]) -> dict[tuple[Any, ...], dict[str, An
                 "course_id": max((r["updated_at"], r["course_id"]) for r in (old, row))[1],
                 "status": max(old["status"], row["status"]),
                 "score": max((r["score"] for r in (old, row) if r["score"] is not None), default=None),
-                "completed_at": min((r["completed_at"] for r in (old, row) if r["completed_at"]), default=None),
+                "completed_at": min(
+                    (r["completed_at"] for r in (old, row) if r["completed_at"]), default=None
+                ),
                 "updated_at": max(old["updated_at"], row["updated_at"]),
             }
-        elif (row["updated_at"], canonical_json(row).encode()) > (old["updated_at"], canonical_json(old).encode()):
+        elif (row["updated_at"], canonical_json(row).encode()) > (
+            old["updated_at"],
+            canonical_json(old).encode(),
+        ):
             kept[key] = dict(row)
     return kept
 
@@ -70,7 +109,8 @@ def expected_keys(feed: str, before: dict[Any, Any], after: dict[Any, Any]) -> s
     kind, *names = TOUCHES[feed]
     changed = [row for key, row in after.items() if before.get(key) != row]
     return {
-        (kind, *(row[name] if name in names else None for name in ("user_id", "batch_id", "course_id"))) for row in changed
+        (kind, *(row[name] if name in names else None for name in ("user_id", "batch_id", "course_id")))
+        for row in changed
     }
 
 
@@ -79,12 +119,18 @@ def by_key(feed: str, rows: Sequence[Row]) -> dict[tuple[Any, ...], Any]:
 
 
 @pytest.mark.parametrize("feed", sorted(KEYS))
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@settings(
+    max_examples=12,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
 @given(data=st.data())
 def test_any_order_and_any_split_end_alike(feed: str, data: st.DataObject, world: World) -> None:
     rows = data.draw(st.lists(rows_of(feed), min_size=1, max_size=25))
     seed = data.draw(st.integers(0, 2**32))
-    noise = random.Random(seed)  # noqa: S311 - a test's order
+    noise = random.Random(seed)
     world.clear()
     shuffled = rows + noise.sample(rows, len(rows) // 3)
     noise.shuffle(shuffled)
@@ -121,7 +167,7 @@ def test_ties_are_broken_by_canonical_json_whatever_the_order(feed: str, world: 
     rows = [sample_row(feed, **changes) for changes in tied]
     for number in range(6):
         world.clear()
-        random.Random(number).shuffle(rows)  # noqa: S311 - a test's order
+        random.Random(number).shuffle(rows)
         for part, each in enumerate(rows[:4]):
             world.put(feed, f"{part}.jsonl", file_bytes(feed, [each], "jsonl"))
         world.put(feed, "9.csv", file_bytes(feed, rows[4:], "csv"))

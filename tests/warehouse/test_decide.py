@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from rule_tables import attachments, decisions, kept, printable, rebuilt
 
-from pramaan.database.connect import Connection
+from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.errors import DatabaseError, RegistryError
 from pramaan.feeds.landing import Landing
 from pramaan.pipeline import Pipeline
@@ -76,14 +76,16 @@ class World:
         self.settings, self.pipeline, self.connection, self.folder = settings, pipeline, connection, folder
 
     def live_through(self, history: list[list[Step]]) -> None:
-        """Each batch: operators ask, files land, the pipeline loads and decides."""
+        """Each batch: files land, the pipeline loads, operators ask, the pipeline decides."""
         self.connection.execute(EMPTY)
         add_issuers(self.connection)
         for steps in history:
             drop_facts(self.settings, self.folder, [step for step in steps if isinstance(step, Fact)])
-            for step in steps:
-                operate(self.connection, step)
-            load_and_decide(self.pipeline, self.connection)
+            with pipeline_lock(self.connection, wait_seconds=10):
+                self.pipeline.load(self.connection)
+                for step in steps:
+                    operate(self.connection, step)
+                self.pipeline.decide(self.connection)
 
     def reference_decisions(self, history: list[list[Step]]) -> object:
         rows: dict[str, list[dict[str, Any]]] = {feed: [] for feed in FEEDS}
@@ -101,7 +103,7 @@ def world(settings: Settings, pipeline: Pipeline, connection: Connection, tmp_pa
 
 @given(history=histories())
 @hypothesis_settings(
-    max_examples=30,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -55,9 +55,10 @@ _ENTITLED = """
                 else 'en'
             end
         ) as render_input
-    from marts.fct_certificate_decisions as decisions
-    {scope}
-    inner join raw.users as users on decisions.user_id = users.user_id
+    from {decisions}
+    inner join lateral (
+        select * from raw.users as users where users.user_id = decisions.user_id offset 0
+    ) as users on true
     inner join intermediate.int_course_versions as course_versions
         on decisions.course_id = course_versions.course_id
         and decisions.completed_at >= course_versions.in_force_from
@@ -68,9 +69,16 @@ _ENTITLED = """
     where decisions.decision = 'entitled'
 """
 
+_ALL = "marts.fct_certificate_decisions as decisions"
+
+# Looked up key by key, for the reason that stands in dbt/macros/planned_alone.sql.
 _IN_SCOPE = """
-    inner join pg_temp.keys_in_scope as scope
-        on decisions.user_id = scope.user_id and decisions.batch_id = scope.batch_id
+    pg_temp.keys_in_scope as scope
+    inner join lateral (
+        select * from marts.fct_certificate_decisions as decisions
+        where decisions.user_id = scope.user_id and decisions.batch_id = scope.batch_id
+        offset 0
+    ) as decisions on true
 """
 
 _LEASE_IS_FREE = """
@@ -220,7 +228,7 @@ def enqueue_entitled(
     inner_pad, outer_pad = key.pads
     certificate_id = IdentityKey.sql("decisions.user_id", "decisions.course_id", "decisions.batch_id", "1")
     connection.execute(
-        _ENTITLED.format(certificate_id=certificate_id, scope=_IN_SCOPE if in_scope else ""),
+        _ENTITLED.format(certificate_id=certificate_id, decisions=_IN_SCOPE if in_scope else _ALL),
         {"inner_pad": inner_pad, "outer_pad": outer_pad, "verify_base": f"{public_url}/verify/"},
     )
     connection.execute("create index on entitled (certificate_id)")

@@ -1,6 +1,7 @@
-"""What readers hand to the validator: chunks of rows as they stand in the file, and the rows that could not be read.
+"""What readers hand to the validator: chunks of rows as they stand in the file, and rows that cannot be read.
 
-Row numbers count the file's data rows from 1: in CSV without the header and empty lines, in JSON lines every line.
+Row numbers count the file's data rows from 1: in CSV without the header and empty lines, in JSON lines every
+line.
 """
 
 import json
@@ -27,7 +28,7 @@ __all__ = [
 ROW_NUMBER = "_pramaan_row"
 LINE_COLUMN = "_pramaan_line"
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 2 << 20
 """How much of a file is read at once; with it, the memory of a load is bounded."""
 LONGEST_ROW_BYTES = 1 << 20
 """A line longer than this is no row of ours: it is rejected without being taken apart."""
@@ -52,8 +53,8 @@ class Reject:
 class Chunk:
     """Up to some ten thousand rows.
 
-    `rows` has the row number beside the feed's own columns, or beside one line of JSON each; its values are text or
-    Parquet's types. `original` is the same rows with every column of the file, None for JSON lines.
+    `rows` has the row number beside the feed's own columns, or beside one line of JSON each; its values are
+    text or Parquet's types. `original` is the same rows with every column of the file, None for JSON lines.
     """
 
     rows: pa.Table
@@ -86,8 +87,8 @@ def decode(rows: pa.Table, *, original: pa.Table | None = None) -> Chunk:
 def numbered_raw_rows(chunk: Chunk, positions: Sequence[int]) -> Iterator[tuple[int, str]]:
     """The number and the raw row of the rows at `positions`, as a person sees them.
 
-    That is a line of JSON as it stands, or else the row's values as JSON by the file's own column names (of columns of
-    one name the last).
+    That is a line of JSON as it stands, or else the row's values as JSON by the file's own column names (of
+    columns of one name the last).
     """
     numbers = chunk.rows[ROW_NUMBER].take(positions).to_pylist()
     if chunk.original is None:
@@ -109,7 +110,7 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
 
 
 def plain_text(value: bytes | str) -> str:
-    """Text that Postgres can keep, of anything: bytes that are no UTF-8 and NUL escaped, the end of a long one cut."""
+    """Text that Postgres can keep, of anything: wrong bytes and NUL escaped, a long one cut."""
     length = len(value)
     text = _escaped(value[:_SHOWN_CHARACTERS]).replace("\x00", "\\u0000")
     return text if length <= _SHOWN_CHARACTERS else f"{text}... ({length} in all)"

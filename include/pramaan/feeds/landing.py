@@ -1,6 +1,7 @@
 """The landing folder: which files wait, reading one, and moving it out of the way once its fate is recorded.
 
-Works on any fsspec URL. Nothing is ever deleted or overwritten: a file moves to `_loaded/<feed>/` or `_quarantined/<feed>/`.
+Works on any fsspec URL. Nothing is ever deleted or overwritten: a file moves to `_loaded/<feed>/` or
+`_quarantined/<feed>/`.
 """
 
 import errno
@@ -25,7 +26,7 @@ __all__ = ["LandedFile", "Landing", "LocalCopy", "sha256_of"]
 
 @dataclass(frozen=True, slots=True)
 class LandedFile:
-    """A complete file in the landing folder. `path` is the filesystem's own, `name` relative to the feed's folder."""
+    """A complete file. `path` is the filesystem's own, `name` relative to the feed's folder."""
 
     feed: str
     name: str
@@ -40,7 +41,7 @@ class LandedFile:
 
 @dataclass(frozen=True, slots=True)
 class LocalCopy:
-    """A file's bytes on this machine. `is_current` tells whether the landed file is still as it was when opened."""
+    """A file's bytes on this machine. `is_current`: the landed file is still as it was when opened."""
 
     path: Path
     is_current: Callable[[], bool]
@@ -152,7 +153,7 @@ class Landing:
             Path(source).unlink()
 
     def _free(self, target: PurePosixPath, *, sha256: str) -> PurePosixPath:
-        """The address itself, or, where something lies there already, one beside it named by the content hash."""
+        """The address itself or, where something lies already, one beside it named by the content hash."""
         suffixes = "".join(target.suffixes)
         stem = target.name.removesuffix(suffixes)
         candidates = (f"{stem}.{sha256[:12]}{f'-{number}' if number else ''}{suffixes}" for number in count())

@@ -1,7 +1,8 @@
 """Loads landed files into the raw tables, each exactly once by content, in one transaction a file.
 
-A file's rows, its quarantine, the keys it touched and its line in `ops.loads` are committed together or not at all; only
-then does the file move away. Whatever a crash leaves behind, the next run finds: a file that waits, or one already loaded.
+A file's rows, its quarantine, the keys it touched and its line in `ops.loads` are committed together or not
+at all; only then does the file move away. Whatever a crash leaves behind, the next run finds: a file that
+waits, or one already loaded.
 """
 
 import logging
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import cast
 
 import psycopg
+import pyarrow as pa
 
 from pramaan.database.connect import Connection
 from pramaan.errors import FeedError
@@ -37,8 +39,9 @@ _UNKNOWN_COLUMNS_KEPT = 1000
 class FileLoaded:
     """What became of one file.
 
-    `status` is loaded, known (these bytes were loaded before), quarantined, or waiting (it could not be read now, and
-    nothing of it is loaded). `remark` says what went wrong with the file's place, not with its contents.
+    `status` is loaded, known (these bytes were loaded before), quarantined, or waiting (it could not be read
+    now, and nothing of it is loaded). `remark` says what went wrong with the file's place, not with its
+    contents.
     """
 
     feed: str
@@ -80,9 +83,10 @@ def load_waiting(
 ) -> Iterator[FileLoaded]:
     """Load every file that waits in the landing folder, yielding what became of each.
 
-    No file holds up the others: one that cannot be used is quarantined, one that cannot be read now goes on waiting.
-    Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which `connect` turns into
-    DatabaseError) when Postgres goes away; the file under way then waits, whole, for the next run.
+    No file holds up the others: one that cannot be used is quarantined, one that cannot be read now goes on
+    waiting. Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which
+    `connect` turns into DatabaseError) when Postgres goes away; the file under way then waits, whole, for the
+    next run.
     """
     for file in landing.waiting():
         yield load_file(connection, landing, file, loaded_at=now(), on_rows=on_rows)
@@ -96,7 +100,10 @@ def load_file(
     loaded_at: datetime,
     on_rows: Progress = lambda _: None,
 ) -> FileLoaded:
-    """Load one file and move it away. Safe to repeat: the same bytes load once. `on_rows` hears of each chunk's rows."""
+    """Load one file and move it away; `on_rows` hears of each chunk's rows.
+
+    Safe to repeat: the same bytes load once.
+    """
     name = file.shown_name
     try:
         with landing.local_copy(file) as copy:
@@ -220,6 +227,15 @@ def _claim(connection: Connection, arrival: _Arrival, *, status: str) -> int | N
 def _add_quarantine(connection: Connection, load_id: int, rejects: Sequence[Reject]) -> None:
     if not rejects:
         return
+    table = pa.table(
+        {
+            "load_id": pa.array([load_id] * len(rejects), pa.int64()),
+            "row_number": pa.array([r.row_number for r in rejects], pa.int64()),
+            "rule": pa.array([r.rule for r in rejects], pa.string()),
+            "column_name": pa.array([r.column_name for r in rejects], pa.string()),
+            "message": pa.array([r.message for r in rejects], pa.string()),
+            "raw_row": pa.array([r.raw_row for r in rejects], pa.large_string()),
+        }
+    )
     with connection.cursor() as cursor, cursor.copy(sql.ADD_QUARANTINE) as copy:
-        for r in rejects:
-            copy.write_row((load_id, r.row_number, r.rule, r.column_name, r.message, r.raw_row))
+        copy.write(copy_payload(table))

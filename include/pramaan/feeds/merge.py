@@ -1,4 +1,4 @@
-"""Merges one checked chunk into its raw table; rows that only Postgres can refuse are found and set aside one by one."""
+"""Merges a checked chunk into its raw table; rows that only Postgres can refuse are found one by one."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -16,7 +16,7 @@ from pramaan.feeds.validate import Checked
 __all__ = ["Merged", "copy_payload", "merge"]
 
 _ABOUT_THE_DATA = ("22", "23", "54")
-"""SQLSTATE classes: data exception, constraint violation, a program limit (such as nesting). All else is the server's."""
+"""SQLSTATE classes: data exception, constraint violation, program limit. All else is the server's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Merged:
 
 def copy_payload(rows: pa.Table) -> bytes:
     """Rows as the CSV that Postgres' COPY reads: text quoted, null unquoted and empty."""
+    if not rows.num_rows:
+        return b""
     sink = pa.BufferOutputStream()
     pa_csv.write_csv(rows, sink, pa_csv.WriteOptions(include_header=False))
     return cast("bytes", sink.getvalue().to_pybytes())

@@ -1,10 +1,12 @@
-"""Reads CSV as bytes, so that one row that is not UTF-8, too long or of the wrong width does not fail its file."""
+"""Reads CSV so that one row that is not UTF-8, too long or of the wrong width does not fail its file."""
 
 import io
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count as count_from
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +14,16 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from pramaan.errors import FeedError
-from pramaan.feeds.chunks import BLOCK_BYTES, LONGEST_ROW_BYTES, NOT_UTF8, Chunk, Reject, decode, numbered, plain_text
+from pramaan.feeds.chunks import (
+    BLOCK_BYTES,
+    LONGEST_ROW_BYTES,
+    NOT_UTF8,
+    Chunk,
+    Reject,
+    decode,
+    numbered,
+    plain_text,
+)
 from pramaan.feeds.source import Source, open_binary
 from pramaan.feeds.spec import FeedSpec
 
@@ -20,7 +31,7 @@ __all__ = ["open_csv"]
 
 _REJECTS_A_CHUNK = 50_000
 _MARK = "\x00set aside: "
-"""Begins the one cell that stands for a line that cannot be read; inside a quoted value, its NUL rejects that row."""
+"""Begins the cell that stands for a line that cannot be read; in a quoted value, its NUL rejects that row."""
 
 
 def open_csv(path: Path, *, spec: FeedSpec) -> Source:
@@ -51,8 +62,8 @@ def open_csv(path: Path, *, spec: FeedSpec) -> Source:
 class _Lines(io.RawIOBase):
     """The file's bytes without empty lines at its start, with a mark for each line that pyarrow cannot read.
 
-    Those are lines too long for its blocks, and lines that are not UTF-8: of these it would drop, without a word, the
-    ones with too few or too many columns.
+    Those are lines too long for its blocks, and lines that are not UTF-8: of these it would drop, without a
+    word, the ones with too few or too many columns.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -69,15 +80,19 @@ class _Lines(io.RawIOBase):
         return True
 
     def start(self) -> None:
-        """Skip what is empty at the start; called once, before any reading. Raises FeedError without a header."""
+        """Skip what is empty at the start; called once, before reading. Raises FeedError without a header."""
         while not self._carry and (block := self._stream.read(BLOCK_BYTES)):
             self._carry = block.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
         if not self._carry.strip():
-            raise FeedError("empty_file", "the file has no header and no rows, only empty lines; send it again")
+            raise FeedError(
+                "empty_file", "the file has no header and no rows, only empty lines; send it again"
+            )
         if b"\n" not in self._carry and b"\r" in self._carry:
             self._newline = b"\r"
         if not _is_utf8(self._carry.partition(self._newline)[0]):
-            raise FeedError("unreadable_file", "the header is not UTF-8; save the file as UTF-8 and send it again")
+            raise FeedError(
+                "unreadable_file", "the header is not UTF-8; save the file as UTF-8 and send it again"
+            )
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes, as many as asked for unless the file ends."""
@@ -147,7 +162,7 @@ class _Lines(io.RawIOBase):
 
 
 class _WrongRows:
-    """Collects the rows that pyarrow's reader refuses for their number of columns, with little memory a row."""
+    """Numbers the rows, and collects those that pyarrow refuses for their width, with little memory a row."""
 
     def __init__(self, lines: _Lines) -> None:
         self._lines = lines
@@ -155,16 +170,29 @@ class _WrongRows:
         self._counts = array("q")
         self._texts: list[str] = []
         self._fresh = array("q")
-        self.numbers = array("q")
+        self._skipped = array("q")
+        self.position = 0
 
     def __call__(self, row: Any) -> str:
         number = row.number - 1  # pyarrow counts the header
-        self.numbers.append(number)
+        self._skipped.append(number)
         self._fresh.append(number)
         self._counts.append(row.actual_columns)
         self._texts.append(row.text)
         self._expected = row.expected_columns
         return "skip"
+
+    def next_numbers(self, count: int) -> Sequence[int]:
+        """The numbers of the next `count` rows that are read, leaving out the refused ones."""
+        position, skipped = self.position, self._skipped
+        if not skipped or skipped[0] > position + count:
+            self.position += count
+            return range(position + 1, self.position + 1)
+        left_out = set(skipped)
+        numbers = list(islice((n for n in count_from(position + 1) if n not in left_out), count))
+        self.position = numbers[-1] if numbers else position
+        del skipped[: bisect_right(skipped, self.position)]
+        return numbers
 
     def take(self) -> Iterator[tuple[Reject, ...]]:
         """What was collected since the last call, in portions."""
@@ -187,13 +215,10 @@ def _chunks(reader: Any, wrong: _WrongRows, *, names: tuple[str, ...], spec: Fee
     known = [c.name for c in spec.columns if c.name in names]
     unknown = frozenset(name or f"(column {i} has no name)" for i, name in enumerate(names, 1)) - set(known)
     none = numbered(pa.table({name: pa.array([], pa.string()) for name in known}), [])
-    position = 0
-    for batch in _batches(reader, rows_read=lambda: position):
+    for batch in _batches(reader, wrong):
         original = pa.Table.from_batches([batch])
         rows = pa.table({name: original.column(names.index(name)) for name in known})
-        numbers, position = _numbers_between(position, count=original.num_rows, skipped=wrong.numbers)
-        del wrong.numbers[: bisect_right(wrong.numbers, position)]
-        chunk = decode(numbered(rows, numbers), original=original)
+        chunk = decode(numbered(rows, wrong.next_numbers(original.num_rows)), original=original)
         yield Chunk(chunk.rows, chunk.rejects, chunk.original, unknown)
         yield from (Chunk(none, rejects) for rejects in wrong.take())
     yield from (Chunk(none, rejects) for rejects in wrong.take())
@@ -208,7 +233,7 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _batches(reader: Any, *, rows_read: Callable[[], int]) -> Iterator[pa.RecordBatch]:
+def _batches(reader: Any, wrong: _WrongRows) -> Iterator[pa.RecordBatch]:
     try:
         yield from reader
     except pa.ArrowInvalid as error:
@@ -216,20 +241,6 @@ def _batches(reader: Any, *, rows_read: Callable[[], int]) -> Iterator[pa.Record
             raise
         raise FeedError(
             "unclosed_quote",
-            f"somewhere after row {rows_read()} a quote is opened and never closed (or a quoted value is longer than "
-            f"{BLOCK_BYTES} bytes). None of the file is loaded; close the quote and send it again",
+            f"somewhere after row {wrong.position} a quote is opened and never closed, or a quoted value is "
+            f"longer than {BLOCK_BYTES} bytes. None of the file is loaded; close the quote and send it again",
         ) from error
-
-
-def _numbers_between(position: int, *, count: int, skipped: Sequence[int]) -> tuple[Sequence[int], int]:
-    """The numbers of the next `count` rows after `position`, leaving out the skipped ones; and the last of them."""
-    start = bisect_right(skipped, position)
-    if start == len(skipped) or skipped[start] > position + count:
-        return range(position + 1, position + count + 1), position + count
-    left_out = set(skipped[start:])
-    numbers: list[int] = []
-    while len(numbers) < count:
-        position += 1
-        if position not in left_out:
-            numbers.append(position)
-    return numbers, position

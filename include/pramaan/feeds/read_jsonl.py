@@ -26,7 +26,7 @@ __all__ = ["open_jsonl"]
 
 _BOM = b"\xef\xbb\xbf"
 _LOOSE = r"(?i)[:\[,]\s*[-+]?(nan|inf)|,\s*[}\]]"
-"""DuckDB also reads NaN, Infinity and a comma before a bracket, which are no JSON; only such lines are checked again."""
+"""DuckDB also reads NaN, Infinity and a last comma, which are no JSON: such lines are checked again."""
 
 
 def open_jsonl(path: Path, *, spec: FeedSpec) -> Source:  # noqa: ARG001 - every reader is opened alike

@@ -87,7 +87,7 @@ _CASTS: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (
 
 
 def _instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """UTC microseconds, cut off below as text is; years outside 1 to 9999 become the nearest that shows it."""
+    """UTC microseconds, cut off below as text is; years outside 1 to 9999 become the nearest outside."""
     per_second = _UNITS[column.type.unit]
     values = column.cast(pa.int64())
     if per_second == 10**9:  # 64 bits of nanoseconds reach from 1677 to 2262 only

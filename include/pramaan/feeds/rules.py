@@ -32,7 +32,7 @@ _NOT_OF_TYPE = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row breaks it where `condition`, in SQL, is true. `column_name` None: the rule is about the whole row."""
+    """A row breaks it where `condition`, in SQL, is true. `column_name` None: it is about the whole row."""
 
     name: str
     message: str
@@ -74,8 +74,9 @@ def _column_rules(column: Column, *, latest: datetime) -> list[Rule]:
     given, value = quoted("given_" + column.name), quoted(column.name)
     if column.kind is Kind.LINE:
         # The escape itself, and not a backslash escaped before the letters u0000.
-        return [Rule("nul_character", "the event holds a NUL character",
-                     f"contains({given}, '\\u0000') and regexp_matches({given}, '(^|[^\\\\])(\\\\\\\\)*\\\\u0000')")]  # fmt: skip
+        is_escape = f"regexp_matches({given}, '(^|[^\\\\])(\\\\\\\\)*\\\\u0000')"
+        condition = f"contains({given}, '\\u0000') and {is_escape}"
+        return [Rule("nul_character", "the event holds a NUL character", condition)]
 
     def rule(name: str, message: str, condition: str) -> Rule:
         return Rule(name, f"{column.name} {message}", condition, column.name)

@@ -34,8 +34,8 @@ def file_format(name: str) -> str | None:
 def open_source(path: Path, *, spec: FeedSpec, fmt: str) -> Source:
     """Open `path` for reading.
 
-    Raises FeedError, here or while its chunks are read, when the file cannot be read at all; OSError when the disk
-    or a right fails, which says nothing about the file.
+    Raises FeedError, here or while its chunks are read, when the file cannot be read at all; OSError when the
+    disk or a right fails, which says nothing about the file.
     """
     if path.stat().st_size == 0:
         raise FeedError("empty_file", "the file has 0 bytes; send it again")

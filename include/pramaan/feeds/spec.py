@@ -1,7 +1,8 @@
 """What each feed may say: its columns, their types and bounds, its key, and the decisions that it touches.
 
-Source: the feeds' contract as printed in the README ("Feeds"). Everything that depends on a feed's shape (reading, checking,
-merging) is generated from these records; a new column is one line here and one in a migration.
+Source: the feeds' contract as printed in the README ("Feeds"). Everything that depends on a feed's shape
+(reading, checking, merging) is generated from these records; a new column is one line here and one in a
+migration.
 """
 
 from dataclasses import dataclass
@@ -33,8 +34,9 @@ class Kind(StrEnum):
 class Column:
     """One column of a feed.
 
-    `values` are the accepted ones, `low` and `high` inclusive bounds; `json_path` is where a JSON line holds it
-    when that is not under its own name; `required_when` is another column and the value that makes this one required.
+    `values` are the accepted ones, `low` and `high` inclusive bounds; `json_path` is where a JSON line holds
+    it when that is not under its own name; `required_when` is another column and the value that makes this
+    one required.
     """
 
     name: str
@@ -48,7 +50,7 @@ class Column:
 
     @property
     def longest_bytes(self) -> int:
-        """The longest text: an id must fit a Postgres index beside two others, other text is for people to read."""
+        """The longest text: an id must fit an index beside two others, other text is for people to read."""
         if self.kind is Kind.LIST:
             return _LONGEST_LIST_BYTES
         return _LONGEST_ID_BYTES if self.name in _IDS or self.name.endswith("_id") else _LONGEST_TEXT_BYTES

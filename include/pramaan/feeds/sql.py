@@ -29,7 +29,7 @@ CLAIM_LOAD = """
     where known.status = 'quarantined'
     returning load_id
 """
-"""A quarantined file was not loaded: sent again, under a better name or to a newer version, it is tried again."""
+"""A quarantined file was not loaded: sent again, under a better name perhaps, it is tried again."""
 
 FORGET_QUARANTINE = "delete from ops.quarantine where load_id = %s"
 
@@ -42,12 +42,13 @@ FINISH_LOAD = """
 TRUNCATE_INCOMING = "truncate incoming"
 
 ADD_QUARANTINE = """
-    copy ops.quarantine (load_id, row_number, rule, column_name, message, raw_row) from stdin
+    copy ops.quarantine (load_id, row_number, rule, column_name, message, raw_row)
+    from stdin (format csv)
 """
 
 
 def create_incoming(spec: FeedSpec) -> sql.Composed:
-    """A session table of the feed's columns, gone with the transaction, that no crash has to be cleaned up after."""
+    """A session table of the feed's columns, gone with the transaction: a crash leaves nothing behind."""
     return sql.SQL(
         "set local jit = off; "  # its compiling costs more than these short statements
         "create temp table {} on commit drop as select {} from {} with no data"
@@ -60,9 +61,9 @@ def copy_incoming(spec: FeedSpec) -> sql.Composed:
 
 
 def merge_incoming(spec: FeedSpec) -> sql.Composed:
-    """Merge the session table into the raw table and note the keys that changed; returns the number of changed rows.
+    """Merge the session table into the raw table, note the keys that changed, return how many rows did.
 
-    Takes the load id as the parameter `load_id`. The result does not depend on the order of rows, chunks or files.
+    Takes the load id as the parameter `load_id`. Does not depend on the order of rows, chunks or files.
     """
     upsert = _merge_progress(spec) if spec.merges else _newest_wins(spec)
     note = _note_changed_keys(spec) if spec.touches else sql.SQL("")
@@ -143,7 +144,7 @@ def _note_changed_keys(spec: FeedSpec) -> sql.Composed:
 
 
 def _canonical_json(spec: FeedSpec, *, prefix: sql.Composable) -> sql.Composed:
-    """The row as JSON with sorted keys and no white space, instants as ISO 8601 with Z, compared by code point."""
+    """The row as JSON, keys sorted, no white space, instants ISO 8601 with Z, compared by code point."""
     members = [
         sql.SQL("""{label} || coalesce({value}, 'null')""").format(
             label=sql.Literal(f'"{column.name}":'), value=_json_value(column, prefix=prefix)
@@ -156,7 +157,7 @@ def _canonical_json(spec: FeedSpec, *, prefix: sql.Composable) -> sql.Composed:
 def _json_value(column: Column, *, prefix: sql.Composable) -> sql.Composed:
     value = sql.SQL("{}.{}").format(prefix, sql.Identifier(column.name))
     if column.kind in (Kind.INSTANT, Kind.EPOCH_MS):
-        # Six digits of a fraction or none, as ISO 8601 is written elsewhere; Postgres would drop ending zeros.
+        # Six digits of a fraction or none, as ISO 8601 is written elsewhere; Postgres drops ending zeros.
         return sql.SQL(
             """'"' || to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS') """
             """|| case when date_trunc('second', {0}) = {0} then 'Z"' else to_char({0}, '.US') || 'Z"' end"""

@@ -1,4 +1,4 @@
-"""SQL for DuckDB that takes a column's value out of a chunk and gives it the warehouse's type, null where it is not of it."""
+"""SQL for DuckDB that gives the values of a chunk the warehouse's types, null where they are not of them."""
 
 from collections.abc import Sequence
 
@@ -72,8 +72,8 @@ def _from_text(kind: Kind, given: str, *, text: str) -> str:
     return {
         Kind.INTEGER: f"case when regexp_full_match({text}, '[+-]?[0-9]{{1,15}}(\\.0+)?') "
         f"then try_cast({text} as double)::bigint end",
-        Kind.NUMBER: f"case when regexp_full_match({text}, '{_NUMBER}') and isfinite(try_cast({text} as double)) "
-        f"then try_cast({text} as double) + 0.0 end",
+        Kind.NUMBER: f"case when regexp_full_match({text}, '{_NUMBER}') "
+        f"and isfinite(try_cast({text} as double)) then try_cast({text} as double) + 0.0 end",
         Kind.BOOLEAN: f"case lower({text}) when 'true' then true when 'false' then false end",
         Kind.INSTANT: f"case when regexp_full_match({text}, '{_INSTANT}') "
         f"and left({text}, 4) <> '0000' then try_cast({text} as timestamptz) end",
@@ -86,7 +86,7 @@ def _from_text(kind: Kind, given: str, *, text: str) -> str:
 
 
 def _text(column: Column, arrow_type: pa.DataType, *, is_json: bool) -> str:
-    """Text and whole numbers, as which ids may come; no fractions or truth values, whose spelling is the writer's."""
+    """Text, and whole numbers, as which ids may come; no fractions or truth values, of many spellings."""
     given = quoted("given_" + column.name)
     if not is_json:
         if is_text_type(arrow_type):
@@ -94,7 +94,10 @@ def _text(column: Column, arrow_type: pa.DataType, *, is_json: bool) -> str:
         return f"{given}::varchar" if pa.types.is_integer(arrow_type) else "null::varchar"
     path = column.json_path or f"$.{column.name}"
     # The JSON type costs another parse: it is asked only of what could be no text.
-    doubtful = f"left({given}, 1) in ('{{', '[') or {given} in ('true', 'false') or regexp_full_match({given}, '{_JSON_FRACTION}')"
+    doubtful = (
+        f"left({given}, 1) in ('{{', '[') or {given} in ('true', 'false') "
+        f"or regexp_full_match({given}, '{_JSON_FRACTION}')"
+    )
     return f"case when ({doubtful}) and json_type(raw_line, '{path}') <> 'VARCHAR' then null else {given} end"
 
 

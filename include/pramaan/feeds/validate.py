@@ -1,6 +1,7 @@
 """Checks chunks against their feed's contract and gives their values the warehouse's types, in DuckDB.
 
-Every rule is judged for every row; a row is rejected for the first rule it breaks, in the order of the feed's columns.
+Every rule is judged for every row; a row is rejected for the first rule it breaks, in the order of the feed's
+columns.
 """
 
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ class Checked:
 
 
 class Validator:
-    """Checks the chunks of one file. Not thread-safe; close it (or use `with`) to give DuckDB's memory back."""
+    """Checks the chunks of one file. Not thread-safe; used by `with`, which gives DuckDB's memory back."""
 
     def __init__(self, spec: FeedSpec, *, loaded_at: datetime) -> None:
         self._spec = spec
@@ -56,7 +57,7 @@ class Validator:
                 "autoload_known_extensions": False,
             }
         )
-        self._con.execute("set timezone = 'UTC'")
+        self._con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
 
     def __enter__(self) -> "Validator":
         return self
@@ -69,6 +70,8 @@ class Validator:
 
         Raises FeedError when the chunk has something that cannot be judged at all.
         """
+        if not chunk.rows.num_rows:
+            return Checked(chunk.rows, chunk.rejects, chunk.unknown_columns, pa.array([], pa.int64()), chunk)
         is_json = LINE_COLUMN in chunk.rows.column_names
         self._con.register("chunk", chunk.rows)
         try:

@@ -103,13 +103,22 @@ def detach(connection: Connection, course_id: str, *, valid_to: datetime) -> UUI
     """End the course's attachment at `valid_to`; what was earned before stays earned. Returns the
     attachment's id.
 
+    An end that is still to come can be brought forward; what has ended is never changed.
+
     Raises RegistryError `certificate_not_attached` when none was in force then.
     """
     with connection.transaction():
+        # Waits for a new issuer version under way, so that the update sees the successors that it opens.
+        connection.execute(
+            "select from registry.attachments "
+            "where course_id = %s and (valid_to is null or valid_to > now()) for update",
+            (course_id,),
+        )
         row = connection.execute(
-            "update registry.attachments set valid_to = %s "
-            "where course_id = %s and valid_from <= %s and valid_to is null returning attachment_id",
-            (valid_to, course_id, valid_to),
+            "update registry.attachments set valid_to = %(at)s where course_id = %(course_id)s "
+            "and valid_from <= %(at)s and (valid_to is null or valid_to > greatest(now(), %(at)s)) "
+            "returning attachment_id",
+            {"at": valid_to, "course_id": course_id},
         ).fetchone()
         if row is None:
             raise RegistryError(
@@ -170,11 +179,10 @@ def _published_course_tenant(connection: Connection, course_id: str) -> str:
 
 
 def _issuer_version(connection: Connection, issuer_id: str, *, tenant_id: str) -> int:
+    # The lock first, in a statement of its own: one that waits while a new version is recorded would go on
+    # with what it saw before, and attach the version that has just been succeeded.
     row = connection.execute(
-        "select tenant_id, "
-        "(select max(version) from registry.issuer_versions as v where v.issuer_id = i.issuer_id) "
-        "from registry.issuers as i where issuer_id = %s for share",
-        (issuer_id,),
+        "select tenant_id from registry.issuers where issuer_id = %s for share", (issuer_id,)
     ).fetchone()
     if row is None:
         raise RegistryError(
@@ -184,7 +192,10 @@ def _issuer_version(connection: Connection, issuer_id: str, *, tenant_id: str) -
         raise RegistryError(
             "issuer_of_other_tenant", f"issuer {issuer_id} is not of the course's tenant {tenant_id}"
         )
-    return cast(int, row[1])
+    newest = connection.execute(
+        "select max(version) from registry.issuer_versions where issuer_id = %s", (issuer_id,)
+    ).fetchone()
+    return cast(int, newest[0])  # type: ignore[index]
 
 
 def _keep_template(connection: Connection, template: KeptTemplate) -> None:

@@ -7,6 +7,8 @@ same transaction, so that the attachment alone says what was in force at any ins
 
 import hashlib
 import io
+import struct
+import warnings
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,7 +20,9 @@ __all__ = ["Issuer", "Signature", "check_signature", "record_issuer", "signature
 
 _MAX_SIGNATURE_BYTES = 200_000
 _MAX_SIGNATURE_PIXELS = 4_000_000
-_MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg"}
+_FORMATS = ("PNG", "JPEG")
+_MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "MPO": "image/jpeg"}
+"""MPO is a JPEG with further pictures behind the first, as telephones make them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +57,42 @@ def check_signature(content: bytes) -> Signature:
 
     Raises RegistryError (`signature_too_large`, `signature_not_an_image`).
     """
-    from PIL import Image, UnidentifiedImageError
-
     if len(content) > _MAX_SIGNATURE_BYTES:
         raise RegistryError(
             "signature_too_large",
             f"the signature has {len(content)} bytes; {_MAX_SIGNATURE_BYTES} are accepted",
         )
+    if b"<svg" in content[:1000]:
+        raise RegistryError(
+            "signature_not_an_image", "SVG signatures are not taken yet; hand it in as PNG or JPEG"
+        )
+    return Signature(_media_type(content), content)
+
+
+def _media_type(content: bytes) -> str:
+    """Read the whole image, once its header claims no more pixels than are accepted."""
+    from PIL import Image
+
     try:
-        with Image.open(io.BytesIO(content), formats=list(_MEDIA_TYPES)) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=_FORMATS)
+        with image:
             if image.width * image.height > _MAX_SIGNATURE_PIXELS:
-                raise RegistryError(
-                    "signature_too_large",
-                    f"the signature is {image.width} x {image.height} pixels; "
-                    f"{_MAX_SIGNATURE_PIXELS} in all are accepted",
-                )
-            media_type = _MEDIA_TYPES[str(image.format)]
+                raise _too_many_pixels()
             image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+            return _MEDIA_TYPES[str(image.format)]
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_many_pixels() from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise RegistryError("signature_not_an_image", "the signature is no readable PNG or JPEG") from error
-    return Signature(media_type, content)
+
+
+def _too_many_pixels() -> RegistryError:
+    return RegistryError(
+        "signature_too_large",
+        f"the signature has more than {_MAX_SIGNATURE_PIXELS} pixels; hand in a smaller one",
+    )
 
 
 def record_issuer(connection: Connection, issuer: Issuer, *, recorded_by: str) -> int:

@@ -103,6 +103,8 @@ def upgrade() -> None:
         where status not in ('superseded', 'revoked');
     create index certificates_waiting on registry.certificates (next_attempt_at)
         where status = 'pending';
+    create index certificates_not_issued on registry.certificates (user_id, batch_id)
+        where status in ('pending', 'failed');
     create index on registry.certificates (course_id);
     comment on column registry.certificates.lease_id is
         'The worker that renders it now; it holds an advisory lock of this number for as long as it lives.';

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,9 +15,7 @@ from pramaan.host.platform import ensure_database, stop
 from pramaan.host.postgres import superuser_database_url
 from pramaan.pipeline import Pipeline
 from pramaan.settings import Settings
-
-PRAMAAN = Path(sys.executable).with_name("pramaan")
-"""The command, as a person calls it."""
+from worlds import database_url, free_port_base
 
 OULAD = Path(__file__).resolve().parents[2] / "shared" / "data" / "oulad" / "to_feeds.py"
 
@@ -28,19 +25,6 @@ def _clean_environment() -> None:
     """No test sees the developer's own home or database."""
     for name in [n for n in os.environ if n.startswith(("PRAMAAN_", "AIRFLOW_", "DBT_"))]:
         del os.environ[name]
-
-
-def free_port_base() -> int:
-    """The first of four ports in a row that nothing listens on."""
-    for base in range(21_000, 60_000, 10):
-        try:
-            for port in range(base, base + 4):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise RuntimeError("no four free ports in a row")
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +41,7 @@ def session_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setti
 
 
 def _let_postgres_forget(settings: Settings) -> None:
-    """Nothing here outlives the session, so no disk is waited for; the chaos tests have a durable home of their own."""
+    """Nothing here outlives the session, so no disk is waited for; chaos has a durable home of its own."""
     with psycopg.connect(superuser_database_url(settings), autocommit=True) as server:
         server.execute("alter system set fsync = off")
         server.execute("alter system set full_page_writes = off")
@@ -92,12 +76,6 @@ def connection(settings: Settings) -> Iterator[Connection]:
     """A connection to that empty world."""
     with connect(database_url(settings)) as opened:
         yield opened
-
-
-def database_url(settings: Settings) -> str:
-    """The test's own database."""
-    assert settings.database_url is not None
-    return settings.database_url.get_secret_value()
 
 
 @pytest.fixture

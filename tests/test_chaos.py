@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PRAMAAN, free_port_base
 from pramaan.database.connect import Connection, connect
 from pramaan.host.platform import ensure_database, running, stop
 from pramaan.host.postgres import embedded_database_url
@@ -20,7 +19,7 @@ from pramaan.registry.attachments import Criteria, attach
 from pramaan.registry.issuers import record_issuer
 from pramaan.sample import SAMPLE_ATTACHMENTS, SampleSummary, write_sample
 from pramaan.settings import Settings
-from worlds import store_files
+from worlds import PRAMAAN, free_port_base, store_files
 
 
 @pytest.fixture

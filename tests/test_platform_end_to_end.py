@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from conftest import PRAMAAN, free_port_base
 from pramaan.database.connect import connect
 from pramaan.host.postgres import embedded_database_url
 from pramaan.sample import write_sample
 from pramaan.settings import PROJECT_ROOT, Settings
+from worlds import PRAMAAN, free_port_base
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -1,6 +1,9 @@
 """States of the world that several tests start from, made through the product's own doors."""
 
 import json
+import random
+import socket
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +13,9 @@ from pramaan.pipeline import Decided, Pipeline, kept_template
 from pramaan.registry.attachments import Criteria, attach
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.settings import Settings
+
+PRAMAAN = Path(sys.executable).with_name("pramaan")
+"""The command, as a person calls it."""
 
 LONG_AGO = datetime(2012, 1, 1, tzinfo=UTC)
 NAMES = ("Asha Rao", "सुनीता शर्मा", "முத்துலட்சுமி ராஜன்", "محمد عارف قریشی", "José Ngô")
@@ -96,3 +102,23 @@ def finishers_waiting(
 def store_files(settings: Settings) -> list[Path]:
     """Every file in the store, whole or half-written."""
     return sorted(p for p in Path(settings.store_url.removeprefix("file://")).rglob("*") if p.is_file())
+
+
+def database_url(settings: Settings) -> str:
+    """The test's own database."""
+    assert settings.database_url is not None
+    return settings.database_url.get_secret_value()
+
+
+def free_port_base() -> int:
+    """The first of four ports in a row that nothing listens on."""
+    # Drawn, so that two test sessions at once rarely try the same.
+    for base in random.SystemRandom().sample(range(21_000, 32_000, 10), 1_100):
+        try:
+            for port in range(base, base + 4):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
+    raise RuntimeError("no four free ports in a row")

@@ -137,6 +137,7 @@ def _pipeline() -> "Pipeline":
     from pramaan.settings import load_settings
 
     settings = load_settings()
-    if settings.database_url is None:
+    url = settings.pipeline_database_url
+    if url is None:
         raise SettingsError("PRAMAAN_DATABASE_URL is not set; start Airflow with `pramaan up`")
-    return Pipeline(settings, url=settings.database_url.get_secret_value())
+    return Pipeline(settings, url=url)

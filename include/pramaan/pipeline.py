@@ -16,6 +16,7 @@ from pramaan.certificates.fonts import fonts_fingerprint, printable_code_points
 from pramaan.certificates.identity import IdentityKey
 from pramaan.certificates.issue import ChunkResult, Press, issue_chunk
 from pramaan.certificates.queue import Enqueued, count_waiting, enqueue_entitled, make_due
+from pramaan.certificates.store import Store
 from pramaan.certificates.template import Template, list_templates, load_template
 from pramaan.certificates.workers import issue_all
 from pramaan.database.connect import Connection, connect
@@ -24,6 +25,7 @@ from pramaan.errors import RegistryError
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.load import FileLoaded, load_waiting
 from pramaan.registry.attachments import KeptTemplate
+from pramaan.registry.identity_key import record_identity_key
 from pramaan.registry.printable import record_printable_code_points
 from pramaan.settings import PROJECT_ROOT, Settings
 from pramaan.warehouse.dbt import deploy_if_changed
@@ -85,7 +87,7 @@ class Pipeline:
     def __init__(self, settings: Settings, *, url: str) -> None:
         self._settings = settings
         self._url = url
-        self._press = Press(
+        self.press = Press(
             database_url=url,
             store_url=settings.store_url,
             timezone=settings.timezone,
@@ -109,6 +111,9 @@ class Pipeline:
                 connection, printable_code_points, fingerprint=fonts_fingerprint()
             ):
                 report("Recorded which characters the fonts can print")
+            record_identity_key(connection, self._identity_key().fingerprint)
+        Landing(self._settings.landing_url)
+        Store(self._settings.store_url)
         if deploy_if_changed(self._url, target=self._settings.home / "dbt"):
             report("Deployed the rules by dbt")
 
@@ -130,15 +135,20 @@ class Pipeline:
     def enqueue_missing(self, connection: Connection) -> Enqueued:
         """Enqueue every entitled completion that has no certificate, whatever the reason. The caller holds
         the lock.
+
+        Decides the changed keys first: what is printed must be what a decision saw.
         """
         with connection.transaction():
+            decide_changed_keys(connection)
             return self._enqueue(connection, in_scope=False)
 
     def _enqueue(self, connection: Connection, *, in_scope: bool) -> Enqueued:
-        key = IdentityKey.read(self._settings.secrets / "certificate_id.key")
         return enqueue_entitled(
-            connection, key=key, public_url=self._settings.public_base_url, in_scope=in_scope
+            connection, key=self._identity_key(), public_url=self._settings.public_base_url, in_scope=in_scope
         )
+
+    def _identity_key(self) -> IdentityKey:
+        return IdentityKey.read(self._settings.secrets / "certificate_id.key")
 
     def waiting(self, connection: Connection) -> int:
         """How many certificates are due now."""
@@ -146,7 +156,7 @@ class Pipeline:
 
     def issue_chunk(self, *, limit: int, run_id: UUID | None) -> ChunkResult:
         """Issue up to `limit` certificates in this process."""
-        return issue_chunk(self._press, limit=limit, due_by=datetime.now(UTC), run_id=run_id)
+        return issue_chunk(self.press, limit=limit, due_by=datetime.now(UTC), run_id=run_id)
 
     def issue_all(
         self,
@@ -164,7 +174,7 @@ class Pipeline:
         on_total(waiting)
         if not waiting:
             return ChunkResult()
-        return issue_all(self._press, due_by=due_by, run_id=run_id, waiting=waiting, on_attempts=on_attempts)
+        return issue_all(self.press, due_by=due_by, run_id=run_id, waiting=waiting, on_attempts=on_attempts)
 
     def start_run(self, connection: Connection, *, trigger: Trigger) -> UUID:
         """A line in `ops.runs`; returns its id."""
@@ -205,7 +215,8 @@ def kept_template(template_id: str) -> KeptTemplate:
             "template_not_found", f"there is no template {template_id}; there are: {', '.join(known)}"
         )
     template: Template = load_template(TEMPLATES / template_id)
-    return KeptTemplate(template.template_id, template.version, template.pack())
+    required = frozenset(name for name, described in template.fields.items() if not described.optional)
+    return KeptTemplate(template.template_id, template.version, template.pack(), required)
 
 
 def _count(connection: Connection, query: str) -> int:

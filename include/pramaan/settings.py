@@ -5,6 +5,7 @@ Without any variable set, everything lives under `./.pramaan` (the *home*), serv
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
@@ -45,6 +46,27 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is no IANA time zone, such as Asia/Kolkata") from error
         return value
 
+    @field_validator("public_url")
+    @classmethod
+    def _published_base(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (
+            parts.scheme in {"http", "https"}
+            and parts.netloc
+            and value.isascii()
+            and value.rstrip("/").endswith("/pramaan")
+        ):
+            raise ValueError(
+                "must be an http or https address that ends in /pramaan: it is printed in every QR code"
+            )
+        return value.rstrip("/")
+
+    @property
+    def pipeline_database_url(self) -> str | None:
+        """The configured database for the pipeline, whose session locks need a connection of their own."""
+        url = self.database_direct_url or self.database_url
+        return url.get_secret_value() if url else None
+
     @property
     def landing_url(self) -> str:
         """The landing folder as an fsspec URL."""
@@ -58,7 +80,7 @@ class Settings(BaseSettings):
     @property
     def public_base_url(self) -> str:
         """The published base of every address we print; ends in `/pramaan`."""
-        return (self.public_url or f"http://127.0.0.1:{self.airflow_port}/pramaan").rstrip("/")
+        return self.public_url or f"http://127.0.0.1:{self.airflow_port}/pramaan"
 
     @property
     def airflow_port(self) -> int:

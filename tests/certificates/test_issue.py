@@ -4,10 +4,13 @@ every try.
 
 import hashlib
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from pramaan.certificates.issue import ChunkResult, issue_chunk
+from pramaan.certificates.store import Store
 from pramaan.database.connect import Connection
 from pramaan.errors import StoreError
 from pramaan.pipeline import Pipeline
@@ -110,3 +113,47 @@ def test_a_full_disk_leaves_nothing_half_written(
     finally:
         subprocess.run(["umount", str(small)], check=True)
     shutil.rmtree(small)
+
+
+@pytest.mark.usefixtures("five_waiting")
+def test_a_file_of_a_certificate_withdrawn_meanwhile_is_taken_back(
+    settings: Settings, pipeline: Pipeline, connection: Connection
+) -> None:
+    class WithdrawingStore(Store):
+        """A store so slow that the certificates are withdrawn while it writes."""
+
+        def put(self, path: str, content: bytes) -> str:
+            uri = super().put(path, content)
+            connection.execute("delete from registry.certificates where status = 'pending'")
+            return uri
+
+    result = issue_with(pipeline, WithdrawingStore(settings.store_url))
+    assert result.issued == 0
+    assert store_files(settings) == []
+
+
+@pytest.mark.usefixtures("five_waiting")
+def test_a_driver_that_raises_its_own_errors_is_a_store_that_is_away(
+    settings: Settings, pipeline: Pipeline, connection: Connection
+) -> None:
+    store = Store(settings.store_url)
+    store._fs = AwayFileSystem()
+    store._is_local = False
+    with pytest.raises(StoreError, match="EndpointAway"):
+        issue_with(pipeline, store)
+    assert by_status(connection) == {"pending": 5}
+
+
+class EndpointAway(Exception):  # noqa: N818 - client libraries name theirs so
+    """What a client library raises when its endpoint is down: no OSError."""
+
+
+class AwayFileSystem:
+    """An object store that cannot be reached."""
+
+    def pipe_file(self, path: str, content: bytes) -> None:
+        raise EndpointAway(path, len(content))
+
+
+def issue_with(pipeline: Pipeline, store: Store) -> ChunkResult:
+    return issue_chunk(pipeline.press, limit=5, due_by=datetime.now(UTC), run_id=None, store=store)

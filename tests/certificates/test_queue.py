@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from conftest import database_url
 from pramaan.certificates.queue import Issued, Postponed, make_due, open_worker
 from pramaan.database.connect import Connection, connect
 from pramaan.pipeline import Pipeline
 from pramaan.registry.attachments import detach
 from pramaan.settings import Settings
-from worlds import drop_rows, finishers_waiting, load_and_decide
+from worlds import database_url, drop_rows, finishers_waiting, load_and_decide
 
 PDF = {"pdf_uri": "file:///x.pdf", "pdf_sha256": "0" * 64, "pdf_bytes": 1, "engine_version": "test"}
 
@@ -108,8 +107,8 @@ def test_only_the_holder_of_a_lease_records(connection: Connection, other: Conne
         claim = late.claim(1, due_by=due_by)[0]
         connection.execute("update registry.certificates set lease_expires_at = now() - interval '1 second'")
         assert claim.certificate_id in {c.certificate_id for c in holder.claim(3, due_by=due_by)}
-        assert late.record([Issued(claim.certificate_id, **PDF)], []) == 0
-        assert holder.record([Issued(claim.certificate_id, **PDF)], []) == 1
+        assert late.record([Issued(claim.certificate_id, **PDF)], []) == set()
+        assert holder.record([Issued(claim.certificate_id, **PDF)], []) == {claim.certificate_id}
     outcomes = connection.execute("select status, attempt from ops.outcomes").fetchall()
     assert outcomes == [("issued", 2)]
 
@@ -228,3 +227,32 @@ def test_what_a_dead_worker_held_follows_the_facts_again(
     drop_rows(settings, tmp_path, "enrolments", [LEFT_BEFORE_FINISHING])
     load_and_decide(pipeline, connection)
     assert sorted(statuses(connection)) == ["u00000", "u00002"]
+
+
+@pytest.mark.usefixtures("three_waiting")
+def test_facts_that_change_while_a_worker_renders_are_not_lost(
+    settings: Settings, pipeline: Pipeline, connection: Connection, other: Connection, tmp_path: Path
+) -> None:
+    with open_worker(other, run_id=None) as worker:
+        claims = worker.claim(3, due_by=make_due(connection))
+        drop_rows(settings, tmp_path, "enrolments", [LEFT_BEFORE_FINISHING])
+        assert load_and_decide(pipeline, connection).enqueued.withdrawn == 1
+        recorded = worker.record([Issued(c.certificate_id, **PDF) for c in claims], [])
+    assert len(recorded) == 2
+    assert statuses(connection) == {"u00000": "issued", "u00002": "issued"}
+
+
+@pytest.mark.usefixtures("three_waiting")
+def test_the_night_prints_no_fact_that_nobody_decided(
+    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+) -> None:
+    nameless = {
+        "user_id": "u00000",
+        "name": "undefined",
+        "tenant_id": "t",
+        "updated_at": "2026-03-01T00:00:00Z",
+    }
+    drop_rows(settings, tmp_path, "users", [nameless])
+    pipeline.load(connection)
+    pipeline.enqueue_missing(connection)
+    assert sorted(statuses(connection)) == ["u00001", "u00002"]

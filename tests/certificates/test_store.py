@@ -10,9 +10,9 @@ from pramaan.errors import StoreError
 
 def test_an_object_lies_where_its_uri_says(tmp_path: Path) -> None:
     store = Store(f"file://{tmp_path}/a store")
-    uri = store.put(certificate_path("abcd"), b"%PDF")
-    assert uri == f"file://{tmp_path}/a store/certificates/ab/abcd.pdf"
-    assert store.get(certificate_path("abcd")) == b"%PDF"
+    uri = store.put(certificate_path("abcd", sha256="e" * 64), b"%PDF")
+    assert uri == f"file://{tmp_path}/a store/certificates/ab/abcd.eeeeeeeeeeeeeeee.pdf"
+    assert store.get(certificate_path("abcd", sha256="e" * 64)) == b"%PDF"
 
 
 def test_putting_again_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -25,8 +25,8 @@ def test_putting_again_replaces_and_leaves_nothing_beside(tmp_path: Path) -> Non
 
 def test_an_unwritable_store_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "certificates").write_text("a file where a folder should be")
-    with pytest.raises(StoreError, match=r"cannot write certificates/ab/abcd\.pdf"):
-        Store(f"file://{tmp_path}").put(certificate_path("abcd"), b"%PDF")
+    with pytest.raises(StoreError, match=r"cannot write certificates/ab/abcd\.e+\.pdf"):
+        Store(f"file://{tmp_path}").put(certificate_path("abcd", sha256="e" * 64), b"%PDF")
     assert [p.name for p in tmp_path.iterdir()] == ["certificates"]
 
 

@@ -2,14 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from conftest import PRAMAAN, database_url
 from pramaan.settings import PROJECT_ROOT, Settings
-from worlds import drop_finishers
+from worlds import PRAMAAN, database_url, drop_finishers
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_every_command_has_help_and_stands_in_the_readme() -> None:
     names = [line.split()[0] for line in listed.partition("Commands:")[2].splitlines() if line.strip()]
     assert len(names) >= 9
     for name in names:
-        assert f"{name}" in readme
+        assert re.search(rf"pramaan {name}\b|`{name}`", readme), name
         assert subprocess.run([str(PRAMAAN), name, "--help"], capture_output=True, check=True).stdout
 
 
@@ -134,3 +134,26 @@ def test_a_wrong_setting_names_the_variable(environment: dict[str, str]) -> None
     done = call(environment | {"PRAMAAN_TIMEZONE": "Mars/Olympus"}, "status")
     assert done.returncode == 1
     assert "PRAMAAN_TIMEZONE" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "address", ["certs.example.org/pramaan", "https://certs.example.org", "https://xn--/p?a=1"]
+)
+def test_a_published_address_that_would_lead_nowhere_is_refused(
+    address: str, environment: dict[str, str]
+) -> None:
+    done = call(environment | {"PRAMAAN_PUBLIC_URL": address}, "issue")
+    assert done.returncode == 1
+    assert "PRAMAAN_PUBLIC_URL" in done.stderr
+
+
+def test_another_home_s_key_is_refused_by_the_database(environment: dict[str, str], tmp_path: Path) -> None:
+    assert call(environment, "issue").returncode == 0
+    done = call(environment | {"PRAMAAN_HOME": str(tmp_path / "other")}, "issue")
+    assert done.returncode == 1
+    assert "restore that key" in done.stderr
+
+
+def test_psql_opens_this_database_without_showing_the_password(environment: dict[str, str]) -> None:
+    done = call(environment, "psql", "-At", "-c", "select current_database()")
+    assert done.stdout.strip() == environment["PRAMAAN_DATABASE_URL"].rpartition("/")[2]

@@ -217,7 +217,7 @@ def test_a_long_path_needs_no_longer_socket(make_home: MakeHome, open_folder: Pa
     assert _value(platform.ensure_database(settings), "select 1") == 1
     assert platform.running(settings)
     platform.stop(settings)
-    assert not Path("/tmp", f"pramaan-{home_id(settings)}").exists()  # noqa: S108 - where its socket was
+    assert not Path("/tmp", f"pramaan-{home_id(settings)}").exists()
 
 
 def test_an_interrupted_initialisation_starts_over(home: Settings) -> None:

@@ -10,7 +10,7 @@ from registry_worlds import BOARD, TEMPLATE, add_course, attach_to, changed_cour
 
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import RegistryError
-from pramaan.registry.attachments import Criteria, KeptTemplate, detach, template_archive
+from pramaan.registry.attachments import Criteria, KeptTemplate, attach, detach, template_archive
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.settings import Settings
 
@@ -113,7 +113,7 @@ def test_attach_refuses(
     assert changed_courses(connection) == []
 
 
-@pytest.mark.parametrize("valid_from", [day(1), day(9), datetime(2024, 1, 1, tzinfo=UTC)])
+@pytest.mark.parametrize("valid_from", [day(1), day(9)])
 def test_a_second_certificate_is_refused(offered_certificate: Connection, valid_from: datetime) -> None:
     with pytest.raises(RegistryError) as refused:
         attach_to(offered_certificate, valid_from=valid_from)
@@ -213,3 +213,30 @@ def test_one_template_is_kept_once_by_its_hash(published_course: Connection) -> 
     assert template_archive(published_course, "classic", "2") == b"changed"
     with pytest.raises(KeyError):
         template_archive(published_course, "classic", "3")
+
+
+def test_history_before_a_certificate_is_filled_up_to_it(offered_certificate: Connection) -> None:
+    long_ago = datetime(2024, 1, 1, tzinfo=UTC)
+    attach_to(offered_certificate, valid_from=long_ago)
+    rows = offered_certificate.execute(
+        "select valid_from, valid_to from registry.attachments order by valid_from"
+    ).fetchall()
+    assert len(rows) == 2
+    assert rows[0] == (long_ago, rows[1][0])
+
+
+def test_a_template_that_asks_for_what_the_issuer_lacks_is_refused(connection: Connection) -> None:
+    add_course(connection)
+    record_issuer(connection, Issuer("board", "t", "The Board"), recorded_by="test")
+    template = KeptTemplate("strict", "0", b"", frozenset({"recipient_name", "signatory_name", "motto"}))
+    with pytest.raises(RegistryError, match="requires motto, signatory_name") as refused:
+        attach(
+            connection,
+            "c",
+            template=template,
+            issuer_id="board",
+            criteria=Criteria(),
+            valid_from=day(1),
+            asserted_by="test",
+        )
+    assert refused.value.code == "template_not_usable"

@@ -35,6 +35,11 @@ _SCRIPT_LANGUAGES: Final = {
 }
 """Script, by the first word of its letters' Unicode names, and its languages, the usual one first."""
 
+_LONGEST_TEXT: Final = 300
+_MOST_MARKS: Final = 6
+_STACKED_MARKS: Final = re.compile(f"m{{{_MOST_MARKS + 1}}}")
+"""No script stacks so many: marks without end would be painted over the rest of the page."""
+
 
 def checked_fields(fields: Mapping[str, str | None], *, template: Template) -> dict[str, str | None]:
     """Every field of the template with its text, an empty one as None.
@@ -54,12 +59,22 @@ def checked_fields(fields: Mapping[str, str | None], *, template: Template) -> d
     return values
 
 
+def _marks(value: str) -> str:
+    """The text with an `m` for each mark that stands on or under another character."""
+    return "".join("m" if unicodedata.category(c) in {"Mn", "Me"} else "-" for c in value)
+
+
 def _require_printable(name: str, value: str | None) -> None:
     if value is None:
         return
     error_class = "name_unprintable" if name == "recipient_name" else "text_unprintable"
     if not value.strip():
         raise RenderError(error_class, f"{name}: nothing but spaces")
+    if len(value) > _LONGEST_TEXT or _STACKED_MARKS.search(_marks(value)):
+        raise RenderError(
+            "name_does_not_fit" if name == "recipient_name" else "text_does_not_fit",
+            f"{name}: over {_LONGEST_TEXT} characters, or over {_MOST_MARKS} marks on one letter",
+        )
     if outside := {ord(character) for character in value} - printable_code_points():
         points = ", ".join(f"U+{point:04X}" for point in sorted(outside))
         raise RenderError(error_class, f"{name}: no bundled font prints {points}")

@@ -59,6 +59,11 @@ _LIBRARIES: Final = {
 
 _FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Co", "Cs", "Cn", "Cf", "Zl", "Zp"})
 _PRINTABLE_FORMAT_CHARACTERS: Final = frozenset("\u200c\u200d\u200e\u200f")
+_IGNORABLE_CHARACTERS: Final = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+    + "".join(map(chr, [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10)]))
+)
+"""Letters and marks by category that print nothing (Unicode's Default_Ignorable_Code_Point)."""
 _CONFIGURATION_NAME: Final = "pramaan-fonts.conf"
 
 _CONFIGURATION: Final = """<?xml version="1.0"?>
@@ -123,6 +128,8 @@ def printable_code_points() -> frozenset[int]:
 def _may_be_printed(character: str) -> bool:
     if character in _PRINTABLE_FORMAT_CHARACTERS:
         return True
+    if character in _IGNORABLE_CHARACTERS:
+        return False
     return unicodedata.category(character) not in _FORBIDDEN_CATEGORIES
 
 

@@ -13,10 +13,7 @@ from pramaan.errors import HostError
 
 __all__ = ["IdentityKey"]
 
-_BLOCK_BYTES = 64
 _ID_HEX_DIGITS = 32
-
-_PART = "sha256(convert_to({}::text, 'UTF8'))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +34,13 @@ class IdentityKey:
             ) from error
         return cls(key)
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells this key from another without telling it."""
+        return hashlib.sha256(b"pramaan certificate_id.key" + self.key).hexdigest()
+
     def certificate_id(self, user_id: str, course_id: str, batch_id: str, *, sequence: int = 1) -> str:
         """The id of the sequence-th certificate of a completion."""
         parts = (user_id, course_id, batch_id, str(sequence))
         message = b"".join(hashlib.sha256(part.encode()).digest() for part in parts)
         return hmac.new(self.key, message, hashlib.sha256).hexdigest()[:_ID_HEX_DIGITS]
-
-    @property
-    def pads(self) -> tuple[bytes, bytes]:
-        """The key's inner and outer pads: what SQL needs to compute the same id without being told the key
-        itself.
-        """
-        key = hashlib.sha256(self.key).digest() if len(self.key) > _BLOCK_BYTES else self.key
-        block = key.ljust(_BLOCK_BYTES, b"\0")
-        return bytes(b ^ 0x36 for b in block), bytes(b ^ 0x5C for b in block)
-
-    @staticmethod
-    def sql(user_id: str, course_id: str, batch_id: str, sequence: str) -> str:
-        """`certificate_id` as a Postgres expression over column names, with the parameters inner_pad and
-        outer_pad.
-        """
-        message = " || ".join(_PART.format(column) for column in (user_id, course_id, batch_id, sequence))
-        return (
-            f"left(encode(sha256(%(outer_pad)s::bytea || sha256(%(inner_pad)s::bytea || {message})), 'hex'), "
-            f"{_ID_HEX_DIGITS})"
-        )

@@ -64,14 +64,16 @@ class ChunkResult:
         return self.issued + self.failed + self.retried
 
 
-def issue_chunk(press: Press, *, limit: int, due_by: datetime, run_id: UUID | None) -> ChunkResult:
+def issue_chunk(
+    press: Press, *, limit: int, due_by: datetime, run_id: UUID | None, store: Store | None = None
+) -> ChunkResult:
     """Issue up to `limit` pending certificates that were due by `due_by`, a hundred at a time.
 
     Raises StoreError when the store is away, DatabaseError when Postgres is: what was recorded stays, the
     rest is free again.
     """
     configure_fonts(press.fonts_folder)
-    store = Store(press.store_url)
+    store = store or Store(press.store_url)
     result = ChunkResult()
     with connect(press.database_url, application="pramaan issue") as connection:
         renderers = _Renderers(connection, zone=ZoneInfo(press.timezone))
@@ -136,16 +138,26 @@ def _issue(worker: Worker, claims: list[Claim], *, renderers: _Renderers, store:
         recorded = worker.record(issued, postponed)
         if tried < len(claims):
             worker.release(claims[tried:])
-    return ChunkResult(recorded, *_counts(postponed))
+        _take_back([i for i in issued if i.certificate_id not in recorded], worker=worker, store=store)
+    return ChunkResult(len(recorded), *_counts(postponed))
+
+
+def _take_back(unrecorded: Sequence[Issued], *, worker: Worker, store: Store) -> None:
+    """Remove the files of certificates that were withdrawn or taken over while they were rendered."""
+    for late in unrecorded:
+        if not worker.is_recorded(late):
+            store.discard(certificate_path(late.certificate_id, sha256=late.pdf_sha256))
 
 
 def _print(claim: Claim, *, renderers: _Renderers, store: Store) -> Issued:
     renderer = renderers.renderer(claim.template_id, claim.template_version)
-    pdf = renderer.render(claim.fields, signature=renderers.signature(claim.signature_sha256))
-    uri = store.put(certificate_path(claim.certificate_id), pdf)
-    return Issued(
-        claim.certificate_id, uri, hashlib.sha256(pdf).hexdigest(), len(pdf), renderer.engine_version
+    pdf = renderer.render(
+        {name: value for name, value in claim.fields.items() if name in renderer.field_names},
+        signature=renderers.signature(claim.signature_sha256),
     )
+    sha256 = hashlib.sha256(pdf).hexdigest()
+    uri = store.put(certificate_path(claim.certificate_id, sha256=sha256), pdf)
+    return Issued(claim.certificate_id, uri, sha256, len(pdf), renderer.engine_version)
 
 
 def _postpone(claim: Claim, error: Exception) -> Postponed:

@@ -18,6 +18,7 @@ from pramaan.certificates.identity import IdentityKey
 from pramaan.database.connect import Connection
 
 __all__ = [
+    "FAULTS_OF_OURS",
     "Claim",
     "Enqueued",
     "Issued",
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 LEASE = timedelta(minutes=10)
+FAULTS_OF_OURS = ("internal_error", "template_error", "missing_field", "invalid_field")
+"""Error classes that a mended program or template may do away with; the others need other facts."""
 _WORKER_LOCKS = 0x50726D57
 """First half of the advisory locks that live workers hold; the second is the worker's number."""
 
@@ -38,10 +41,8 @@ _ENTITLED = """
     select
         decisions.user_id, decisions.course_id, decisions.batch_id,
         decisions.attachment_id, decisions.completed_at,
-        {certificate_id} as certificate_id,
         users.name as recipient_name,
         jsonb_build_object(
-            'certificate_id', {certificate_id},
             'recipient_name', users.name,
             'course_name', course_versions.name,
             'completed_at', to_char(decisions.completed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
@@ -49,9 +50,8 @@ _ENTITLED = """
             'issuer_url', issuers.url,
             'signatory_name', issuers.signatory_name,
             'signatory_designation', issuers.signatory_designation,
-            'verify_url', %(verify_base)s || {certificate_id},
             'language', case
-                when users.language ~ '^[A-Za-z]{{2,3}}(-[A-Za-z0-9]{{2,8}})*$' then users.language
+                when users.language ~ '^[A-Za-z]{{2,3}}(-[A-Za-z0-9]{{1,8}})*$' then users.language
                 else 'en'
             end
         ) as render_input
@@ -66,7 +66,10 @@ _ENTITLED = """
     inner join registry.attachments as attachments on decisions.attachment_id = attachments.attachment_id
     inner join registry.issuer_versions as issuers
         on attachments.issuer_id = issuers.issuer_id and attachments.issuer_version = issuers.version
-    where decisions.decision = 'entitled'
+    where decisions.decision = 'entitled';
+
+    create index on entitled (user_id, batch_id);
+    analyze entitled
 """
 
 _ALL = "marts.fct_certificate_decisions as decisions"
@@ -81,31 +84,35 @@ _IN_SCOPE = """
     ) as decisions on true
 """
 
-_LEASE_IS_FREE = """
-    (
-        lease_id is null or lease_expires_at < now()
-        or not exists (
-            select from pg_locks
-            where locktype = 'advisory' and objsubid = 2
-                and classid = %(worker_locks)s and objid = lease_id
-                and database = (select oid from pg_database where datname = current_database())
-        )
-    )
-"""
-
-# What is not issued yet follows the facts; what is being rendered at this moment is as good as issued.
+# What is not issued yet follows the facts, also while a worker renders it: the worker then finds nothing to
+# record and takes its file back.
 _WITHDRAW = """
     delete from registry.certificates as waiting
     {using}
-    where waiting.status in ('pending', 'failed') and waiting.sequence = 1
+    where waiting.status in ('pending', 'failed', 'held') and waiting.sequence = 1
         {same_key}
-        and {lease_is_free}
         and not exists (
             select from entitled
-            where entitled.certificate_id = waiting.certificate_id
+            where entitled.user_id = waiting.user_id
+                and entitled.batch_id = waiting.batch_id
+                and entitled.course_id = waiting.course_id
                 and entitled.attachment_id = waiting.attachment_id
-                and entitled.render_input = waiting.render_input
+                and entitled.render_input = waiting.render_input - array['certificate_id', 'verify_url']
         )
+"""
+
+_WITHOUT_CERTIFICATE = """
+    select user_id, course_id, batch_id from entitled
+    where not exists (
+        select from registry.certificates as known
+        where known.user_id = entitled.user_id and known.course_id = entitled.course_id
+            and known.batch_id = entitled.batch_id and known.sequence = 1
+    )
+"""
+
+_IDENTIFIED = """
+    create temp table identified (user_id text, course_id text, batch_id text, certificate_id text)
+    on commit drop
 """
 
 _ENQUEUE = """
@@ -114,30 +121,40 @@ _ENQUEUE = """
          render_input)
     select
         certificate_id, user_id, course_id, batch_id, attachment_id, recipient_name, completed_at, 'pending',
-        render_input
+        render_input || jsonb_build_object(
+            'certificate_id', certificate_id, 'verify_url', %(verify_base)s || certificate_id
+        )
     from entitled
+    inner join identified using (user_id, course_id, batch_id)
     on conflict do nothing
 """
 
-_CLAIM = f"""
-    update registry.certificates as claimed
-    set lease_id = %(worker)s, lease_expires_at = now() + %(lease)s, attempts = claimed.attempts + 1
-    from (
+_CLAIM = """
+    with free as materialized (
         select certificate_id from registry.certificates
         where status = 'pending' and next_attempt_at <= %(due_by)s
-            and {_LEASE_IS_FREE}
+            and (
+                lease_id is null or lease_expires_at < now()
+                or not exists (
+                    select from pg_locks
+                    where locktype = 'advisory' and objsubid = 2
+                        and classid = %(worker_locks)s and objid = lease_id
+                        and database = (select oid from pg_database where datname = current_database())
+                )
+            )
         order by next_attempt_at, certificate_id
         limit %(limit)s
         for update skip locked
-    ) as free
-    inner join registry.certificates as certificates using (certificate_id)
-    inner join registry.attachments as attachments on certificates.attachment_id = attachments.attachment_id
-    inner join registry.issuer_versions as issuers
-        on attachments.issuer_id = issuers.issuer_id and attachments.issuer_version = issuers.version
+    )
+    update registry.certificates as claimed
+    set lease_id = %(worker)s, lease_expires_at = now() + %(lease)s, attempts = claimed.attempts + 1
+    from free, registry.attachments as attachments, registry.issuer_versions as issuers
     where claimed.certificate_id = free.certificate_id
+        and claimed.attachment_id = attachments.attachment_id
+        and attachments.issuer_id = issuers.issuer_id and attachments.issuer_version = issuers.version
     returning claimed.certificate_id, claimed.attempts, claimed.render_input,
         attachments.template_id, attachments.template_version, issuers.signature_sha256
-"""  # noqa: S608 - composed of constants
+"""
 
 _RECORD_ISSUED = """
     with recorded as (
@@ -155,6 +172,7 @@ _RECORD_ISSUED = """
     )
     insert into ops.outcomes (run_id, certificate_id, status, attempt)
     select %(run_id)s, certificate_id, 'issued', attempts from recorded
+    returning certificate_id
 """
 
 _RECORD_FAILURE = """
@@ -225,19 +243,22 @@ def enqueue_entitled(
     With `in_scope` only for the keys of the session table `keys_in_scope`; otherwise for all. Safe to
     repeat: a completion that has a certificate, whatever became of it, gets no other.
     """
-    inner_pad, outer_pad = key.pads
-    certificate_id = IdentityKey.sql("decisions.user_id", "decisions.course_id", "decisions.batch_id", "1")
-    connection.execute(
-        _ENTITLED.format(certificate_id=certificate_id, decisions=_IN_SCOPE if in_scope else _ALL),
-        {"inner_pad": inner_pad, "outer_pad": outer_pad, "verify_base": f"{public_url}/verify/"},
-    )
-    connection.execute("create index on entitled (certificate_id)")
-    connection.execute("analyze entitled")
+    connection.execute(_ENTITLED.format(decisions=_IN_SCOPE if in_scope else _ALL))
     using = "using pg_temp.keys_in_scope as scope" if in_scope else ""
     same_key = "and waiting.user_id = scope.user_id and waiting.batch_id = scope.batch_id" if in_scope else ""
-    withdraw = _WITHDRAW.format(using=using, same_key=same_key, lease_is_free=_LEASE_IS_FREE)
-    withdrawn = connection.execute(withdraw, {"worker_locks": _WORKER_LOCKS}).rowcount
-    return Enqueued(connection.execute(_ENQUEUE).rowcount, withdrawn)
+    withdrawn = connection.execute(_WITHDRAW.format(using=using, same_key=same_key)).rowcount
+    _identify(connection, key)
+    pending = connection.execute(_ENQUEUE, {"verify_base": f"{public_url}/verify/"}).rowcount
+    return Enqueued(pending, withdrawn)
+
+
+def _identify(connection: Connection, key: IdentityKey) -> None:
+    """Give ids to the entitled that have no certificate; here and not in SQL, so that the key stays here."""
+    fresh = cast(list[tuple[str, str, str]], connection.execute(_WITHOUT_CERTIFICATE).fetchall())
+    connection.execute(_IDENTIFIED)
+    with connection.cursor() as cursor, cursor.copy("copy identified from stdin") as copy:
+        for completion in fresh:
+            copy.write_row((*completion, key.certificate_id(*completion)))
 
 
 def count_waiting(connection: Connection, *, due_by: datetime) -> int:
@@ -286,21 +307,30 @@ class Worker:
             for row in sorted(cast(list[tuple[str, int, dict[str, str | None], str, str, str | None]], rows))
         ]
 
-    def record(self, issued: Sequence[Issued], postponed: Sequence[Postponed]) -> int:
+    def record(self, issued: Sequence[Issued], postponed: Sequence[Postponed]) -> set[str]:
         """Record what became of claimed certificates, with an outcome row each, in one transaction.
 
-        Returns how many were recorded as issued: one whose lease was lost is left to its new holder.
+        Returns the ids recorded as issued: one that was withdrawn meanwhile, or whose lease was lost, is not
+        among them.
         """
         with self._connection.transaction():
             for p in postponed:
                 self._record_failure(p)
-            return self._record_issued(issued) if issued else 0
+            return self._record_issued(issued) if issued else set()
+
+    def is_recorded(self, issued: Issued) -> bool:
+        """Whether the registry knows this very file as the certificate's."""
+        row = self._connection.execute(
+            "select pdf_uri = %s from registry.certificates where certificate_id = %s",
+            (issued.pdf_uri, issued.certificate_id),
+        ).fetchone()
+        return bool(row and row[0])
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give back claims that were not tried."""
         self._connection.execute(_RELEASE, (self._number, [c.certificate_id for c in claims]))
 
-    def _record_issued(self, issued: Sequence[Issued]) -> int:
+    def _record_issued(self, issued: Sequence[Issued]) -> set[str]:
         columns = {
             "ids": [i.certificate_id for i in issued],
             "uris": [i.pdf_uri for i in issued],
@@ -309,7 +339,7 @@ class Worker:
             "engines": [i.engine_version for i in issued],
         }
         values = {**columns, "worker": self._number, "run_id": self._run_id}
-        return self._connection.execute(_RECORD_ISSUED, values).rowcount
+        return {str(row[0]) for row in self._connection.execute(_RECORD_ISSUED, values).fetchall()}
 
     def _record_failure(self, postponed: Postponed) -> None:
         for_good = postponed.backoff is None

@@ -39,6 +39,7 @@ class Renderer:
     """
 
     engine_version: str
+    field_names: frozenset[str]
 
     def __init__(self, template: Template, *, zone: ZoneInfo) -> None:
         require_configured_fonts()
@@ -48,6 +49,7 @@ class Renderer:
         from weasyprint.text.fonts import FontConfiguration
 
         self.engine_version = f"weasyprint-{weasyprint.VERSION}"
+        self.field_names = frozenset(template.fields)
         self._template = template
         self._zone = zone
         self._sources = _Sources(template)
@@ -129,6 +131,7 @@ class _Sources:
     """WeasyPrint reads it: what cannot be fetched ends the rendering, instead of leaving a gap."""
 
     def __init__(self, template: Template) -> None:
+        self.field_names = frozenset(template.fields)
         self._template = template
         self._signature: tuple[str | None, bytes] = (None, b"")
 

@@ -8,7 +8,7 @@ import click
 
 from pramaan.cli.bench import bench
 from pramaan.cli.pipeline import issue, load
-from pramaan.cli.platform import down, prepare, status, up
+from pramaan.cli.platform import down, prepare, psql, status, up
 from pramaan.cli.registry import attach, detach, issuer
 
 __all__ = ["pramaan"]
@@ -25,5 +25,5 @@ def pramaan(*, verbose: bool) -> None:
     )
 
 
-for command in (up, down, status, prepare, load, issue, attach, detach, issuer, bench):
+for command in (up, down, status, prepare, psql, load, issue, attach, detach, issuer, bench):
     pramaan.add_command(command)

@@ -17,12 +17,11 @@ def overview(settings: Settings) -> dict[str, Any]:
 
     Raises HostError where there is no home yet.
     """
-    url = (
-        settings.database_url.get_secret_value() if settings.database_url else embedded_database_url(settings)
-    )
+    url = settings.pipeline_database_url or embedded_database_url(settings)
     where = {
         "home": str(settings.home),
-        "database_url": url,
+        # Without options: not every client knows ours.
+        "database_url": url.partition("?")[0],
         "landing": settings.landing_url,
         "store": settings.store_url,
         "outbox": f"file://{settings.home / 'outbox'}",

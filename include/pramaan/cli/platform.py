@@ -1,12 +1,14 @@
 """`pramaan up`, `down`, `status`: the platform on this machine."""
 
+import os
 import re
+import shutil
 
 import click
 
 from pramaan.cli.console import json_option, print_json, print_table, step
 
-__all__ = ["down", "prepare", "status", "up"]
+__all__ = ["down", "prepare", "psql", "status", "up"]
 
 
 @click.command()
@@ -39,6 +41,30 @@ def prepare() -> None:
 
     open_pipeline()
     click.echo("The database is up to date.")
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(arguments: tuple[str, ...]) -> None:
+    """Open psql on this home's database; ARGUMENTS go to psql. The password stays out of the process list."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    from pramaan.host.account import server_account
+    from pramaan.host.platform import ensure_database
+    from pramaan.host.postgres_binaries import find_binaries
+    from pramaan.settings import load_settings
+
+    parts = conninfo_to_dict(ensure_database(load_settings()))
+    names = {
+        "host": "PGHOST",
+        "port": "PGPORT",
+        "user": "PGUSER",
+        "password": "PGPASSWORD",
+        "dbname": "PGDATABASE",
+    }
+    given = {variable: str(parts[name]) for name, variable in names.items() if name in parts}
+    program = shutil.which("psql") or find_binaries(server_account()).program("psql")
+    os.execve(program, ["psql", *arguments], {**os.environ, **given})  # noqa: S606 - becomes psql, as asked
 
 
 @click.command()

@@ -6,6 +6,7 @@ waits, or one already loaded.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -21,7 +22,7 @@ from pramaan.errors import FeedError
 from pramaan.feeds import sql
 from pramaan.feeds.chunks import Reject, plain_text
 from pramaan.feeds.landing import LandedFile, Landing, LocalCopy, sha256_of
-from pramaan.feeds.merge import copy_payload, merge
+from pramaan.feeds.merge import Merger, copy_payload
 from pramaan.feeds.sources import file_format, open_source
 from pramaan.feeds.spec import FEEDS, FeedSpec
 from pramaan.feeds.validate import Checked, Validator
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int], None]
 
 _UNKNOWN_COLUMNS_KEPT = 1000
+_CHUNKS_AHEAD = 4
+"""Read while Postgres merges; each takes some megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,20 +167,20 @@ def _put_away(landing: Landing, arrival: _Arrival, *, status: str) -> str:
 
 def _load(connection: Connection, arrival: _Arrival, *, load_id: int, on_rows: Progress) -> FileLoaded:
     spec = FEEDS[arrival.file.feed]
-    connection.execute(sql.create_incoming(spec))
-    rows = changed = quarantined = 0
+    merger = Merger(connection, spec, load_id=load_id)
+    rows = quarantined = 0
     unknown: set[str] = set()
     with closing(_checked_chunks(arrival, spec)) as chunks:
         for checked, payload in chunks:
-            merged = merge(connection, spec, checked, payload, load_id=load_id)
-            rejects = (*checked.rejects, *merged.refused)
+            refused = merger.add(checked, payload)
+            rejects = (*checked.rejects, *refused)
             _add_quarantine(connection, load_id, rejects)
-            rows += checked.rows.num_rows - len(merged.refused)
-            changed += merged.changed
+            rows += checked.rows.num_rows - len(refused)
             quarantined += len(rejects)
             if len(unknown) < _UNKNOWN_COLUMNS_KEPT:
                 unknown.update(plain_text(name)[:200] for name in checked.unknown_columns)
             on_rows(checked.rows.num_rows + len(checked.rejects))
+    changed = merger.finish()
     named = sorted(unknown)[:_UNKNOWN_COLUMNS_KEPT]
     connection.execute(sql.FINISH_LOAD, (rows, changed, quarantined, named, load_id))
     if named:
@@ -186,7 +189,7 @@ def _load(connection: Connection, arrival: _Arrival, *, load_id: int, on_rows: P
 
 
 def _checked_chunks(arrival: _Arrival, spec: FeedSpec) -> Generator[tuple[Checked, bytes], None, None]:
-    """Checked chunks with their COPY payload, one chunk ahead: reading and Postgres share the cores."""
+    """Checked chunks with their COPY payload, some ahead: reading and Postgres share the cores."""
     fmt = file_format(arrival.file.name)
     if fmt is None:
         raise FeedError(
@@ -206,10 +209,13 @@ def _checked_chunks(arrival: _Arrival, spec: FeedSpec) -> Generator[tuple[Checke
             checked = validator.check(chunk)
             return checked, copy_payload(checked.rows)
 
-        ahead = reader.submit(read)
-        while (ready := ahead.result()) is not None:
-            ahead = reader.submit(read)
-            yield ready
+        ahead = deque(reader.submit(read) for _ in range(_CHUNKS_AHEAD))
+        try:
+            while (ready := ahead.popleft().result()) is not None:
+                ahead.append(reader.submit(read))
+                yield ready
+        finally:
+            reader.shutdown(cancel_futures=True)
 
 
 def _claim(connection: Connection, arrival: _Arrival, *, status: str) -> int | None:

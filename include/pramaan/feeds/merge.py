@@ -1,6 +1,5 @@
-"""Merges a checked chunk into its raw table; rows that only Postgres can refuse are found one by one."""
+"""Brings checked chunks into a raw table; rows that only Postgres can refuse are found one by one."""
 
-from dataclasses import dataclass
 from typing import cast
 
 import psycopg
@@ -8,23 +7,18 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from pramaan.database.connect import Connection
+from pramaan.errors import FeedError
 from pramaan.feeds import sql
 from pramaan.feeds.chunks import Reject, plain_text
 from pramaan.feeds.spec import FeedSpec
 from pramaan.feeds.validate import Checked
 
-__all__ = ["Merged", "copy_payload", "merge"]
+__all__ = ["Merger", "copy_payload"]
 
+_MERGED_AT_ONCE = 250_000
+"""Rows that Postgres gathers before it merges them: with few, keys in no order cost an index page each."""
 _ABOUT_THE_DATA = ("22", "23", "54")
 """SQLSTATE classes: data exception, constraint violation, program limit. All else is the server's fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """How many rows of the raw table changed, and which of the chunk's rows Postgres refused."""
-
-    changed: int
-    refused: tuple[Reject, ...] = ()
 
 
 def copy_payload(rows: pa.Table) -> bytes:
@@ -36,50 +30,81 @@ def copy_payload(rows: pa.Table) -> bytes:
     return cast("bytes", sink.getvalue().to_pybytes())
 
 
-def merge(
-    connection: Connection, spec: FeedSpec, checked: Checked, payload: bytes, *, load_id: int
-) -> Merged:
-    """Merge the chunk whose rows `payload` holds, inside the caller's transaction."""
-    if not checked.rows.num_rows:
-        return Merged(0)
-    try:
-        return Merged(_merge_payload(connection, spec, payload, load_id=load_id))
-    except psycopg.Error as error:
-        if not _is_about_data(error):
-            raise
-    return _merge_range(connection, spec, checked, 0, checked.rows.num_rows, load_id=load_id)
-
-
-def _merge_range(
-    connection: Connection, spec: FeedSpec, checked: Checked, start: int, stop: int, *, load_id: int
-) -> Merged:
-    """Merge some of the rows, halving them until the refused ones stand alone."""
-    try:
-        payload = copy_payload(checked.rows.slice(start, stop - start))
-        return Merged(_merge_payload(connection, spec, payload, load_id=load_id))
-    except psycopg.Error as error:
-        if not _is_about_data(error):
-            raise
-        if stop - start == 1:
-            said = plain_text(error.diag.message_primary or str(error))
-            message = f"Postgres cannot keep the row: {said}"
-            return Merged(0, (checked.reject(start, rule="refused_by_postgres", message=message),))
-    middle = (start + stop) // 2
-    one = _merge_range(connection, spec, checked, start, middle, load_id=load_id)
-    other = _merge_range(connection, spec, checked, middle, stop, load_id=load_id)
-    return Merged(one.changed + other.changed, one.refused + other.refused)
-
-
-def _merge_payload(connection: Connection, spec: FeedSpec, payload: bytes, *, load_id: int) -> int:
-    """COPY and merge behind a savepoint, so that what Postgres refuses leaves nothing behind."""
-    with connection.transaction(), connection.cursor() as cursor:
-        with cursor.copy(sql.copy_incoming(spec)) as copy:
-            copy.write(payload)
-        cursor.execute(sql.merge_incoming(spec), {"load_id": load_id})
-        row = cursor.fetchone()
-        cursor.execute(sql.TRUNCATE_INCOMING)
-    return cast("int", row[0]) if row else 0
-
-
-def _is_about_data(error: psycopg.Error) -> bool:
+def _is_about_the_data(error: psycopg.Error) -> bool:
+    """Whether Postgres refused because of a row; all else says nothing about the file."""
     return (error.sqlstate or "")[:2] in _ABOUT_THE_DATA
+
+
+class Merger:
+    """Gathers the chunks of one load in a session table and merges them, inside the caller's transaction.
+
+    Raises FeedError when Postgres refuses a row of the gathered ones, which no rule foresaw.
+    """
+
+    def __init__(self, connection: Connection, spec: FeedSpec, *, load_id: int) -> None:
+        self._connection = connection
+        self._spec = spec
+        self._load_id = load_id
+        self._gathered = 0
+        self._changed = 0
+        connection.execute(sql.create_incoming(spec))
+
+    def add(self, checked: Checked, payload: bytes) -> tuple[Reject, ...]:
+        """Take a chunk, whose rows `payload` holds; returns those that Postgres refused."""
+        refused = self._copy_range(checked, 0, checked.rows.num_rows, payload=payload)
+        self._gathered += checked.rows.num_rows - len(refused)
+        if self._gathered >= _MERGED_AT_ONCE:
+            self._merge()
+        return refused
+
+    def finish(self) -> int:
+        """Merge what is left; returns how many rows of the raw table changed in all."""
+        self._merge()
+        return self._changed
+
+    def _copy_range(
+        self, checked: Checked, start: int, stop: int, *, payload: bytes | None = None
+    ) -> tuple[Reject, ...]:
+        """COPY some of the rows, halving them until the refused ones stand alone."""
+        if start == stop:
+            return ()
+        try:
+            self._copy(payload or copy_payload(checked.rows.slice(start, stop - start)))
+        except psycopg.Error as error:
+            if not _is_about_the_data(error):
+                raise
+            if stop - start == 1:
+                said = plain_text(error.diag.message_primary or str(error))
+                message = f"Postgres cannot keep the row: {said}"
+                return (checked.reject(start, rule="refused_by_postgres", message=message),)
+        else:
+            return ()
+        middle = (start + stop) // 2
+        return self._copy_range(checked, start, middle) + self._copy_range(checked, middle, stop)
+
+    def _copy(self, payload: bytes) -> None:
+        """COPY behind a savepoint, so that what Postgres refuses leaves nothing behind."""
+        with (
+            self._connection.transaction(),
+            self._connection.cursor() as cursor,
+            cursor.copy(sql.copy_incoming(self._spec)) as copy,
+        ):
+            copy.write(payload)
+
+    def _merge(self) -> None:
+        if not self._gathered:
+            return
+        try:
+            row = self._connection.execute(
+                sql.merge_incoming(self._spec), {"load_id": self._load_id}
+            ).fetchone()
+        except psycopg.Error as error:
+            if not _is_about_the_data(error):
+                raise
+            said = plain_text(error.diag.message_primary or str(error))
+            raise FeedError(
+                "refused_by_postgres", f"Postgres cannot keep a row, none is loaded: {said}"
+            ) from error
+        self._connection.execute(sql.TRUNCATE_INCOMING)
+        self._changed += cast(int, row[0]) if row else 0
+        self._gathered = 0

@@ -16,7 +16,7 @@ __all__ = ["FOREIGN", "open_parquet"]
 FOREIGN = pa.time32("s")
 """Stands for a type that no column of ours can have, such as a struct: present, and of no use."""
 
-_MOST_ROWS = 50_000
+_MOST_ROWS = 25_000
 _EARLIEST_SECOND = -62_135_596_800 - 1  # just before the year 1, which no instant of ours can be
 _LATEST_SECOND = 253_402_300_799  # the end of the year 9999
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}

@@ -51,6 +51,7 @@ def create_incoming(spec: FeedSpec) -> sql.Composed:
     """A session table of the feed's columns, gone with the transaction: a crash leaves nothing behind."""
     return sql.SQL(
         "set local jit = off; "  # its compiling costs more than these short statements
+        "set local work_mem = '128MB'; "  # what a merge at once sorts
         "create temp table {} on commit drop as select {} from {} with no data"
     ).format(INCOMING, _columns(spec), _table(spec))
 

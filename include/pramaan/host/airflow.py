@@ -126,24 +126,31 @@ def _wiring(
 ) -> dict[str, str]:
     home = settings.home / "airflow"
     local = f"http://127.0.0.1:{settings.airflow_port}"
-    return {"AIRFLOW_HOME": str(home)} | _airflow_variables(
-        {
-            "CORE": {
-                "DAGS_FOLDER": str(dags_folder),
-                "PLUGINS_FOLDER": str(PROJECT_ROOT / "plugins"),
-                "LOAD_EXAMPLES": "False",
-                "EXECUTOR": "LocalExecutor",
-                "FERNET_KEY": secrets["airflow_fernet_key"],
-                "EXECUTION_API_SERVER_URL": f"{local}/execution/",
-            },
-            "API": {"PORT": str(settings.airflow_port), "SECRET_KEY": secrets["airflow_api_secret_key"]},
-            "API_AUTH": {"JWT_SECRET": secrets["airflow_jwt_secret"]},
-            "DATABASE": {"SQL_ALCHEMY_CONN": connections.airflow.get_secret_value()},
-            "LOGGING": {
-                "BASE_LOG_FOLDER": str(settings.home / "logs" / "tasks"),
-                "DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(settings.home / "logs" / "dag-files"),
-            },
-        }
+    # Airflow's asynchronous driver knows no such option in an address, so it stands here for the others.
+    proof = {} if settings.database_url else {"PGREQUIREAUTH": "scram-sha-256"}
+    return (
+        {"AIRFLOW_HOME": str(home)}
+        | proof
+        | _airflow_variables(
+            {
+                "COSMOS": {"CACHE_DIR": str(settings.home / "run" / "cosmos")},
+                "CORE": {
+                    "DAGS_FOLDER": str(dags_folder),
+                    "PLUGINS_FOLDER": str(PROJECT_ROOT / "plugins"),
+                    "LOAD_EXAMPLES": "False",
+                    "EXECUTOR": "LocalExecutor",
+                    "FERNET_KEY": secrets["airflow_fernet_key"],
+                    "EXECUTION_API_SERVER_URL": f"{local}/execution/",
+                },
+                "API": {"PORT": str(settings.airflow_port), "SECRET_KEY": secrets["airflow_api_secret_key"]},
+                "API_AUTH": {"JWT_SECRET": secrets["airflow_jwt_secret"]},
+                "DATABASE": {"SQL_ALCHEMY_CONN": connections.airflow.get_secret_value()},
+                "LOGGING": {
+                    "BASE_LOG_FOLDER": str(settings.home / "logs" / "tasks"),
+                    "DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(settings.home / "logs" / "dag-files"),
+                },
+            }
+        )
     )
 
 

@@ -106,7 +106,7 @@ def write_private(path: Path, content: str) -> None:
 
 def _private_folders(settings: "Settings") -> list[Path]:
     home = settings.home
-    folders = [settings.secrets, home / "logs", home / "airflow", home / "run"]
+    folders = [home / name for name in ("secrets", "logs", "airflow", "run", "dbt", "fonts")]
     if not settings.store:
         folders.append(home / "store")
     if not settings.landing:

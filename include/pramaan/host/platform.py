@@ -50,8 +50,8 @@ def ensure_database(settings: "Settings") -> str:
     database is not asked whether it answers. Raises HostError saying what this machine lacks.
     """
     prepare_home(settings)
-    if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
+    if settings.pipeline_database_url is not None:
+        return settings.pipeline_database_url
     url = embedded_database_url(settings)
     if ask(url) is Answer.UP:
         return url

@@ -101,4 +101,8 @@ def postmaster(data: "Path") -> tuple[int, int] | None:
 
 
 def _url(settings: "Settings", role: str, password: str, database: str) -> str:
-    return f"postgresql://{role}:{password}@127.0.0.1:{settings.postgres_port}/{database}"
+    # SCRAM proves the server to us as well: whoever else listens on the port is told no password.
+    return (
+        f"postgresql://{role}:{password}@127.0.0.1:{settings.postgres_port}/{database}"
+        "?require_auth=scram-sha-256"
+    )

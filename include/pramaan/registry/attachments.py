@@ -16,14 +16,28 @@ from psycopg.errors import ExclusionViolation
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
 
-__all__ = ["Criteria", "KeptTemplate", "attach", "detach", "succeed_for_issuer", "template_archive"]
+__all__ = [
+    "PRINTED_FIELDS",
+    "Criteria",
+    "KeptTemplate",
+    "attach",
+    "detach",
+    "succeed_for_issuer",
+    "template_archive",
+]
 
+
+PRINTED_FIELDS = frozenset({
+    "certificate_id", "recipient_name", "course_name", "completed_at", "issuer_name", "issuer_url",
+    "signatory_name", "signatory_designation", "verify_url", "language",
+})  # fmt: skip
+"""Every field that a certificate can print; some are empty when the issuer leaves them out."""
 
 _SUCCESSOR = """
     insert into registry.attachments
         (course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, valid_from,
          valid_to, asserted_by, reason)
-    select course_id, tenant_id, template_id, template_version, issuer_id, %s, criteria, now(), %s, %s, %s
+    select course_id, tenant_id, template_id, template_version, issuer_id, %s, criteria, %s, %s, %s, %s
     from registry.attachments where attachment_id = %s
 """
 
@@ -54,6 +68,7 @@ class KeptTemplate:
     template_id: str
     version: str
     archive: bytes = field(repr=False)
+    required_fields: frozenset[str] = frozenset()
 
 
 def attach(
@@ -67,10 +82,11 @@ def attach(
     asserted_by: str,
     reason: str | None = None,
 ) -> UUID:
-    """Assert a certificate to a course from `valid_from` on; returns the attachment's id.
+    """Assert a certificate to a course from `valid_from` on, or until the next one that is known begins;
+    returns the attachment's id.
 
     Raises RegistryError: `course_not_found`, `course_not_published`, `issuer_not_found`,
-    `issuer_of_other_tenant`, `certificate_already_attached`, `invalid_criteria`.
+    `issuer_of_other_tenant`, `certificate_already_attached`, `invalid_criteria`, `template_not_usable`.
     """
     if criteria.minimum_score is not None and not 0 <= criteria.minimum_score <= 100:  # noqa: PLR2004 - per cent
         raise RegistryError(
@@ -80,21 +96,25 @@ def attach(
         with connection.transaction():
             tenant_id = _published_course_tenant(connection, course_id)
             issuer_version = _issuer_version(connection, issuer_id, tenant_id=tenant_id)
+            _require_printable(connection, template, issuer_id=issuer_id, issuer_version=issuer_version)
             _keep_template(connection, template)
             row = connection.execute(
                 "insert into registry.attachments "
                 "(course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, "
-                "valid_from, asserted_by, reason) "
-                "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning attachment_id",
+                "valid_from, valid_to, asserted_by, reason) "
+                "values (%s, %s, %s, %s, %s, %s, %s, %s, "
+                "(select min(later.valid_from) from registry.attachments as later "
+                " where later.course_id = %s and later.valid_from > %s "
+                " and later.valid_to is distinct from later.valid_from), %s, %s) returning attachment_id",
                 (course_id, tenant_id, template.template_id, template.version, issuer_id, issuer_version,
-                 criteria.as_json(), valid_from, asserted_by, reason),
+                 criteria.as_json(), valid_from, course_id, valid_from, asserted_by, reason),
             ).fetchone()  # fmt: skip
             _note_change(connection, course_id)
     except ExclusionViolation as error:
         raise RegistryError(
             "certificate_already_attached",
-            f"course {course_id} already has a certificate in force after {valid_from.isoformat()}; "
-            "detach it first",
+            f"course {course_id} already has a certificate in force at {valid_from.isoformat()}; "
+            "detach it first, or choose an instant at which none was",
         ) from error
     return cast(UUID, row[0])  # type: ignore[index]
 
@@ -133,24 +153,19 @@ def succeed_for_issuer(connection: Connection, issuer_id: str, version: int, *, 
     """Close the issuer's open attachments now and open their successors with its new version, in the
     caller's transaction.
 
-    An attachment that is to begin later has nothing to close: it simply takes the new version.
+    One that is to begin later is closed at its beginning: it was never in force, and is not rewritten either.
     """
-    connection.execute(
-        "update registry.attachments set issuer_version = %s where issuer_id = %s and valid_from > now()",
-        (version, issuer_id),
-    )
     still_open = connection.execute(
-        "select attachment_id, course_id, valid_to from registry.attachments "
-        "where issuer_id = %s and valid_from <= now() and (valid_to is null or valid_to > now()) for update",
+        "select attachment_id, course_id, valid_to, greatest(now(), valid_from) from registry.attachments "
+        "where issuer_id = %s and (valid_to is null or valid_to > greatest(now(), valid_from)) for update",
         (issuer_id,),
     ).fetchall()
-    for attachment_id, course_id, valid_to in still_open:
+    for attachment_id, course_id, valid_to, since in still_open:
         connection.execute(
-            "update registry.attachments set valid_to = now() where attachment_id = %s", (attachment_id,)
+            "update registry.attachments set valid_to = %s where attachment_id = %s", (since, attachment_id)
         )
-        connection.execute(
-            _SUCCESSOR, (version, valid_to, asserted_by, f"issuer version {version}", attachment_id)
-        )
+        reason = f"issuer version {version}"
+        connection.execute(_SUCCESSOR, (version, since, valid_to, asserted_by, reason, attachment_id))
         _note_change(connection, cast(str, course_id))
 
 
@@ -196,6 +211,26 @@ def _issuer_version(connection: Connection, issuer_id: str, *, tenant_id: str) -
         "select max(version) from registry.issuer_versions where issuer_id = %s", (issuer_id,)
     ).fetchone()
     return cast(int, newest[0])  # type: ignore[index]
+
+
+def _require_printable(
+    connection: Connection, template: KeptTemplate, *, issuer_id: str, issuer_version: int
+) -> None:
+    """Refuse a template that asks for what will not be there, before everybody's certificate fails."""
+    row = connection.execute(
+        "select url, signatory_name, signatory_designation from registry.issuer_versions "
+        "where issuer_id = %s and version = %s",
+        (issuer_id, issuer_version),
+    ).fetchone()
+    optional = dict(zip(("issuer_url", "signatory_name", "signatory_designation"), row or (), strict=False))
+    there = PRINTED_FIELDS - {name for name, value in optional.items() if value is None}
+    lacking = sorted(template.required_fields - there)
+    if lacking:
+        raise RegistryError(
+            "template_not_usable",
+            f"template {template.template_id} requires {', '.join(lacking)}, which issuer {issuer_id} or the "
+            "platform does not give; mark it optional, or complete the issuer",
+        )
 
 
 def _keep_template(connection: Connection, template: KeptTemplate) -> None:

@@ -101,10 +101,10 @@ def upgrade() -> None:
     );
     create unique index one_live_certificate on registry.certificates (user_id, course_id, batch_id)
         where status not in ('superseded', 'revoked');
-    create index certificates_waiting on registry.certificates (next_attempt_at)
+    create index certificates_waiting on registry.certificates (next_attempt_at, certificate_id)
         where status = 'pending';
     create index certificates_not_issued on registry.certificates (user_id, batch_id)
-        where status in ('pending', 'failed');
+        where status in ('pending', 'failed', 'held');
     create index on registry.certificates (course_id);
     comment on column registry.certificates.lease_id is
         'The worker that renders it now; it holds an advisory lock of this number for as long as it lives.';

@@ -71,6 +71,7 @@ class Batch:
             "files_loaded": sum(f.status == "loaded" for f in self.files),
             "files_known": sum(f.status == "known" for f in self.files),
             "files_quarantined": sum(f.status == "quarantined" for f in self.files),
+            "files_waiting": sum(f.status == "waiting" for f in self.files),
             "rows_loaded": sum(f.rows for f in self.files),
             "rows_changed": sum(f.rows_changed for f in self.files),
             "rows_quarantined": sum(f.rows_quarantined for f in self.files),

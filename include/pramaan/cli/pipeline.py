@@ -12,7 +12,7 @@ __all__ = ["issue", "load"]
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @json_option
-def load(folder: Path, *, as_json: bool) -> None:
+def load(folder: Path, *, as_json: bool) -> int:
     """Load the feeds in FOLDER (one folder a feed: users, courses, ...) and run the pipeline once.
 
     Drops the files into the landing folder, loads them, makes the decisions that they touch, and issues
@@ -51,6 +51,10 @@ def load(folder: Path, *, as_json: bool) -> None:
         pipeline.finish_run(connection, run_id, batch.counts())
         totals = pipeline.totals(connection)
     _print(batch.counts(), totals, as_json=as_json)
+    for file in loaded:
+        if file.remark:
+            click.echo(f"{file.feed}/{file.name}: {file.remark}", err=True)
+    return int(any(file.status == "waiting" for file in loaded))
 
 
 @click.command()

@@ -102,11 +102,14 @@ def numbered_raw_rows(chunk: Chunk, positions: Sequence[int]) -> Iterator[tuple[
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    try:
-        return cast("list[Any]", column.to_pylist())
-    except (ValueError, OverflowError):  # text that is no UTF-8, an instant that Python has no year for
-        as_is = pa.int64() if pa.types.is_timestamp(column.type) else pa.binary()
-        return cast("list[Any]", column.cast(as_is).to_pylist())
+    """A column's values for showing: as they are, else as numbers, bytes or text, else not at all."""
+    for shown_as in (None, pa.int64(), pa.binary(), pa.string()):
+        try:
+            return cast("list[Any]", (column if shown_as is None else column.cast(shown_as)).to_pylist())
+        except (ValueError, OverflowError, LookupError, pa.ArrowException):
+            # Text that is no UTF-8, an instant that Python has no year for, a time zone that nobody knows.
+            continue
+    return ["(cannot be shown)"] * len(column)
 
 
 def plain_text(value: bytes | str) -> str:

@@ -6,7 +6,9 @@ Works on any fsspec URL. Nothing is ever deleted or overwritten: a file moves to
 
 import errno
 import hashlib
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,9 +117,18 @@ class Landing:
                 shutil.copyfileobj(remote, copy, 1 << 20)
             yield LocalCopy(local, is_current)
 
+    def _regular(self, path: Path) -> os.stat_result:
+        """A link could lead to any file that we may read, and a device never ends: neither is a feed."""
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or not path.parent.resolve().is_relative_to(
+            Path(self._root).resolve()
+        ):
+            raise OSError(errno.EINVAL, "it is no regular file of the landing folder, but a link or a device")
+        return status
+
     def _state(self, file: LandedFile) -> tuple[object, ...]:
         if self._is_local:
-            status = Path(file.path).stat()
+            status = self._regular(Path(file.path))
             return (status.st_ino, status.st_size, status.st_mtime_ns)
         self._fs.invalidate_cache()
         info = self._fs.info(file.path)

@@ -142,15 +142,27 @@ def _commit(connection: Connection, arrival: _Arrival, *, on_rows: Progress) -> 
                 return arrival.became("known")
             loaded = _load(connection, arrival, load_id=load_id, on_rows=on_rows)
             arrival.refuse_changed()
-    except (FeedError, psycopg.DataError) as error:
+    except (_ChangedError, OSError, MemoryError, psycopg.OperationalError, psycopg.InterfaceError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a file brings about, nobody else waits for it
         arrival.refuse_changed()
-        rule = error.rule if isinstance(error, FeedError) else "refused_by_postgres"
+        rule, message = _fault(error)
         with connection.transaction():
             load_id = _claim(connection, arrival, status="quarantined")
             if load_id is not None:
-                _add_quarantine(connection, load_id, [Reject(None, rule, plain_text(str(error)))])
+                _add_quarantine(connection, load_id, [Reject(None, rule, message)])
         return arrival.became("quarantined")
     return loaded
+
+
+def _fault(error: Exception) -> tuple[str, str]:
+    """The rule and the message of a file's quarantine."""
+    if isinstance(error, FeedError):
+        return error.rule, plain_text(str(error))
+    if isinstance(error, psycopg.Error):
+        return "refused_by_postgres", plain_text(str(error))
+    log.error("a file could not be loaded, by a fault of ours", exc_info=error)
+    return "internal_error", f"{type(error).__name__}: a fault of ours; the log of this time has more"
 
 
 def _put_away(landing: Landing, arrival: _Arrival, *, status: str) -> str:

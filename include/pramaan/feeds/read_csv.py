@@ -105,7 +105,11 @@ class _Lines(io.RawIOBase):
     def set_aside(self, cell: str) -> Reject | None:
         """What the mark in this cell stands for; None when it is none. A mark can be asked for once."""
         number = cell.removeprefix(_MARK)
-        return self._set_aside.pop(int(number), None) if cell != number and number.isdigit() else None
+        return (
+            self._set_aside.pop(int(number), None)
+            if cell != number and number.isascii() and number.isdigit()
+            else None
+        )
 
     def _fill(self) -> None:
         block = self._stream.read(BLOCK_BYTES)

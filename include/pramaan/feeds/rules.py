@@ -101,6 +101,10 @@ def _column_rules(column: Column, *, latest: datetime) -> list[Rule]:
     bounds += [f"{value} > {column.high!r}"] if column.high is not None else []
     if bounds:
         rules.append(rule("out_of_range", _range_text(column), " or ".join(bounds)))
+    if column.kind is Kind.INSTANT:
+        rules.append(
+            rule("out_of_range", "is before the year 1", f"{value} < timestamptz '0001-01-01 00:00:00+00'")
+        )
     if column.kind in (Kind.INSTANT, Kind.EPOCH_MS):
         rules.append(rule("instant_in_future", "is more than 24 hours ahead of the load",
                           f"{value} > timestamptz '{latest.isoformat()}'"))  # fmt: skip

@@ -138,7 +138,7 @@ def upgrade() -> None:
         pdata_id text,
         object_id text,
         object_type text,
-        event jsonb not null,
+        event json not null, -- as it was sent: jsonb would write out a number such as 1e99999
         load_id bigint not null
     );
     """)

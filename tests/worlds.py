@@ -1,18 +1,32 @@
 """States of the world that several tests start from, made through the product's own doors."""
 
 import json
-import random
-import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pramaan.bench.scratch import free_port_base
 from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.feeds.landing import Landing
 from pramaan.pipeline import Decided, Pipeline, kept_template
 from pramaan.registry.attachments import Criteria, attach
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.settings import Settings
+
+__all__ = [
+    "LONG_AGO",
+    "NAMES",
+    "PRAMAAN",
+    "attach_everywhere",
+    "database_url",
+    "drop",
+    "drop_finishers",
+    "drop_rows",
+    "finishers_waiting",
+    "free_port_base",
+    "load_and_decide",
+    "store_files",
+]
 
 PRAMAAN = Path(sys.executable).with_name("pramaan")
 """The command, as a person calls it."""
@@ -108,17 +122,3 @@ def database_url(settings: Settings) -> str:
     """The test's own database."""
     assert settings.database_url is not None
     return settings.database_url.get_secret_value()
-
-
-def free_port_base() -> int:
-    """The first of four ports in a row that nothing listens on."""
-    # Drawn, so that two test sessions at once rarely try the same.
-    for base in random.SystemRandom().sample(range(21_000, 32_000, 10), 1_100):
-        try:
-            for port in range(base, base + 4):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise RuntimeError("no four free ports in a row")

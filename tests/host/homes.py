@@ -2,33 +2,19 @@
 
 import contextlib
 import os
-import random
 import shutil
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from pramaan.bench.scratch import free_port_base
 from pramaan.host import platform, processes
 from pramaan.host.home import home_id
 from pramaan.host.postgres_binaries import MACHINE_FOLDER
 from pramaan.settings import Settings
 
+__all__ = ["MakeHome", "free_port_base", "of_home", "remove", "settings_of"]
+
 MakeHome = Callable[[Path], Settings]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def free_port_base() -> int:
-    """Below the range from which the kernel takes ports for outgoing connections."""
-    bases = random.SystemRandom().sample(range(20000, 32000, 4), 200)
-    return next(base for base in bases if _is_free(base) and _is_free(base + 1))
 
 
 def settings_of(home: Path) -> Settings:

@@ -1,10 +1,20 @@
 """`pramaan load` and `pramaan issue`: the pipeline in the foreground."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pramaan.cli.console import json_option, print_json, print_table, progress, step
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rich.progress import Progress
+
+    from pramaan.certificates.issue import ChunkResult
+    from pramaan.database.connect import Connection
+    from pramaan.pipeline import Pipeline, Totals
 
 __all__ = ["issue", "load"]
 
@@ -40,13 +50,7 @@ def load(folder: Path, *, as_json: bool) -> int:
             bar = bars.add_task("Decisions", total=None)
             decided = pipeline.decide(connection)
             bars.update(bar, total=decided.scope.decisions, completed=decided.scope.decisions)
-        bar = bars.add_task("Certificates", total=None)
-        issued = pipeline.issue_all(
-            connection,
-            run_id=run_id,
-            on_attempts=lambda attempts: bars.advance(bar, attempts),
-            on_total=lambda total: bars.update(bar, total=total),
-        )
+        issued = _issue(pipeline, connection, bars, run_id=run_id)
         batch = Batch(loaded, decided, issued)
         pipeline.finish_run(connection, run_id, batch.counts())
         totals = pipeline.totals(connection)
@@ -78,17 +82,24 @@ def issue(*, history: bool, as_json: bool) -> None:
             run_id = pipeline.start_run(connection, trigger="foreground")
             decided = pipeline.decide(connection)
         bars.update(bar, total=decided.scope.decisions, completed=decided.scope.decisions)
-        bar = bars.add_task("Certificates", total=None)
-        issued = pipeline.issue_all(
-            connection,
-            run_id=run_id,
-            on_attempts=lambda attempts: bars.advance(bar, attempts),
-            on_total=lambda total: bars.update(bar, total=total),
-        )
+        issued = _issue(pipeline, connection, bars, run_id=run_id)
         counts = Batch([], decided, issued).counts() | {"history": int(history)}
         pipeline.finish_run(connection, run_id, counts)
         totals = pipeline.totals(connection)
     _print(counts, totals, as_json=as_json)
+
+
+def _issue(
+    pipeline: "Pipeline", connection: "Connection", bars: "Progress", *, run_id: "UUID"
+) -> "ChunkResult":
+    """Issue all that waits, with a progress bar."""
+    bar = bars.add_task("Certificates", total=None)
+    return pipeline.issue_all(
+        connection,
+        run_id=run_id,
+        on_attempts=lambda attempts: bars.advance(bar, attempts),
+        on_total=lambda total: bars.update(bar, total=total),
+    )
 
 
 def _feed_files(folder: Path) -> list[tuple[str, Path]]:
@@ -105,10 +116,7 @@ def _feed_files(folder: Path) -> list[tuple[str, Path]]:
     return files
 
 
-def _print(counts: dict[str, int], totals: object, *, as_json: bool) -> None:
-    from pramaan.pipeline import Totals
-
-    assert isinstance(totals, Totals)  # noqa: S101 - narrows the type, imported late
+def _print(counts: dict[str, int], totals: "Totals", *, as_json: bool) -> None:
     if as_json:
         from dataclasses import asdict
 

@@ -63,6 +63,8 @@ def build_warehouse() -> None:
             execution_mode=ExecutionMode.WATCHER, invocation_mode=InvocationMode.DBT_RUNNER
         ),
         render_config=RenderConfig(load_method=LoadMode.DBT_MANIFEST, test_behavior=TestBehavior.AFTER_ALL),
+        # Unit tests prove the rules on rows of their own, which is for `make test`; the night tests the data.
+        operator_args={"env": {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"}, "append_env": True},
     )
 
     @task

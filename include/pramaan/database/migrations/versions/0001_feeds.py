@@ -42,8 +42,9 @@ def upgrade() -> None:
     comment on table ops.quarantine is
         'One row per rejected row (row_number counts data rows from 1) or rejected file (row_number null).';
 
+    -- Without an index: rows are only added, and taken all at once.
     create table ops.changed_keys (
-        change_id bigint generated always as identity primary key,
+        change_id bigint generated always as identity,
         kind text not null
             check (kind in ('progress', 'enrolment', 'user', 'course', 'batch', 'attachment')),
         user_id text,

@@ -14,3 +14,9 @@ class Measurement:
     unit: str
     target: str | None
     remark: str
+
+    @property
+    def shown(self) -> str:
+        """The figure with four digits that count."""
+        whole_from = 1000
+        return f"{self.value:,.0f}" if self.value >= whole_from else f"{self.value:.4g}"

@@ -28,7 +28,7 @@ def write_section(file: Path, name: str, measurements: list[Measurement]) -> Non
     """Put the benchmark's section into the file, in the place of its last one, or at the end."""
     now = datetime.now(UTC)
     rows = "\n".join(
-        f"| {m.name} | {m.value:,.4g} | {m.unit} | {m.target or ''} | {m.remark} |" for m in measurements
+        f"| {m.name} | {m.shown} | {m.unit} | {m.target or ''} | {m.remark} |" for m in measurements
     )
     section = (
         f"## {name}\n\n{now:%Y-%m-%d}, {describe_machine()}\n\n"

@@ -40,7 +40,7 @@ def bench(name: str | None, *, rows: int, oulad: Path, as_json: bool) -> None:
             print_json([asdict(m) for m in measured])
             continue
         for m in measured:
-            click.echo(f"  {m.name:<44} {m.value:>12,.4g} {m.unit:<22} {m.target or '':<16} {m.remark}")
+            click.echo(f"  {m.name:<44} {m.shown:>12} {m.unit:<22} {m.target or '':<16} {m.remark}")
 
 
 def _measure(name: str, *, rows: int, oulad: Path) -> "list[Measurement]":

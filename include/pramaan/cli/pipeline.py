@@ -58,6 +58,8 @@ def load(folder: Path, *, as_json: bool) -> int:
     for file in loaded:
         if file.remark:
             click.echo(f"{file.feed}/{file.name}: {file.remark}", err=True)
+    if batch.counts()["rows_quarantined"] or batch.counts()["files_quarantined"]:
+        click.echo("Some rows or files broke the contract; see `ops.quarantine` (README, Trouble).", err=True)
     return int(any(file.status == "waiting" for file in loaded))
 
 
@@ -112,7 +114,7 @@ def _feed_files(folder: Path) -> list[tuple[str, Path]]:
         )
     others = sorted(p.name for p in folder.iterdir() if p.name not in FEEDS)
     if others:
-        step(f"Left alone, being no feed: {', '.join(others)}")
+        step(f"Left alone, being none of the feeds {', '.join(FEEDS)}: {', '.join(others)}")
     return files
 
 

@@ -10,7 +10,7 @@ import click
 from pramaan.errors import RegistryError
 
 if TYPE_CHECKING:
-    from pramaan.registry.issuers import Issuer
+    from pramaan.registry.issuers import Issuer, Signature
 
 __all__ = ["attach", "detach", "issuer"]
 
@@ -116,7 +116,7 @@ def read_issuer(file: Path) -> "Issuer":
     """
     from pydantic import BaseModel, ConfigDict, ValidationError
 
-    from pramaan.registry.issuers import Issuer, check_signature
+    from pramaan.registry.issuers import Issuer
 
     class Signatory(BaseModel):
         model_config = ConfigDict(extra="forbid", strict=True)
@@ -138,9 +138,7 @@ def read_issuer(file: Path) -> "Issuer":
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
         raise RegistryError("invalid_issuer", f"{file}: {said}") from error
-    signature = (
-        check_signature((file.parent / described.signature).read_bytes()) if described.signature else None
-    )
+    signature = _read_signature(file.parent / described.signature) if described.signature else None
     signatory = described.signatory
     return Issuer(
         issuer_id=described.id,
@@ -152,6 +150,18 @@ def read_issuer(file: Path) -> "Issuer":
         signatory_designation=signatory.designation if signatory else None,
         signature=signature,
     )
+
+
+def _read_signature(path: Path) -> "Signature":
+    from pramaan.registry.issuers import check_signature
+
+    try:
+        return check_signature(path.read_bytes())
+    except OSError as error:
+        raise RegistryError(
+            "invalid_issuer",
+            f"signature: {path} cannot be read: {error.strerror}; it is a path beside the file",
+        ) from error
 
 
 def _since(instant: datetime | None, reason: str | None) -> datetime:

@@ -124,7 +124,9 @@ def _three_pdfs(connection: Connection) -> list[tuple[str, str]]:
     rows = connection.execute(
         "select distinct on (language) render_input ->> 'language' as language, pdf_uri "
         "from registry.certificates "
-        "where status = 'issued' and render_input ->> 'language' in ('hi', 'ta', 'ur') "
+        "where status = 'issued' and recipient_name ~ case render_input ->> 'language' "
+        "when 'hi' then '^[\u0900-\u097f]' when 'ta' then '^[\u0b80-\u0bff]' "
+        "when 'ur' then '^[\u0600-\u06ff]' end "
         "order by language, certificate_id"
     ).fetchall()
     return [(str(language), str(uri).removeprefix("file://")) for language, uri in rows]

@@ -43,8 +43,7 @@ class FileLoaded:
     """What became of one file.
 
     `status` is loaded, known (these bytes were loaded before), quarantined, or waiting (it could not be read
-    now, and nothing of it is loaded). `remark` says what went wrong with the file's place, not with its
-    contents.
+    now, and nothing of it is loaded). `remark` says what a person should know of the file as a whole.
     """
 
     feed: str
@@ -127,7 +126,7 @@ def load_file(
         loaded.rows_changed,
         loaded.rows_quarantined,
     )
-    return replace(loaded, remark=_put_away(landing, arrival, status=loaded.status))
+    return replace(loaded, remark=_put_away(landing, arrival, status=loaded.status) or loaded.remark)
 
 
 def _commit(connection: Connection, arrival: _Arrival, *, on_rows: Progress) -> FileLoaded:
@@ -197,7 +196,9 @@ def _load(connection: Connection, arrival: _Arrival, *, load_id: int, on_rows: P
     connection.execute(sql.FINISH_LOAD, (rows, changed, quarantined, named, load_id))
     if named:
         log.warning("load %d: columns that the contract does not know were left out: %s", load_id, named[:50])
-    return replace(arrival.became("loaded"), rows=rows, rows_changed=changed, rows_quarantined=quarantined)
+    remark = f"left out, being no column of {spec.name}: {', '.join(named[:20])}" if named else ""
+    loaded = replace(arrival.became("loaded"), rows=rows, rows_changed=changed, rows_quarantined=quarantined)
+    return replace(loaded, remark=remark)
 
 
 def _checked_chunks(arrival: _Arrival, spec: FeedSpec) -> Generator[tuple[Checked, bytes], None, None]:

@@ -114,7 +114,7 @@ def attach(
         raise RegistryError(
             "certificate_already_attached",
             f"course {course_id} already has a certificate in force at {valid_from.isoformat()}; "
-            "detach it first, or choose an instant at which none was",
+            "choose an instant at which none was, or first end it by then: `detach --from`",
         ) from error
     return cast(UUID, row[0])  # type: ignore[index]
 

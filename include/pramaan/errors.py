@@ -6,15 +6,18 @@
     ├── DatabaseError         Postgres cannot be reached, or is not migrated
     ├── PipelineBusyError     another run holds the pipeline's lock
     ├── FeedError             a file or a feed cannot be used as a whole
+    ├── BusyError             too much of the same is under way here: transient
     ├── RegistryError         an issuer, template or attachment request that the rules refuse
     ├── TemplateError         a certificate template that is wrong, with where
     ├── RenderError           one certificate cannot be rendered: permanent
-    └── StoreError            the object store refused or failed: transient
+    ├── StoreError            the object store refused or failed: transient
+    └── UnknownLanguageError  a language that we have no texts in
 
 A message says what happened, to which key, and what to do about it. It never carries personal data.
 """
 
 __all__ = [
+    "BusyError",
     "DatabaseError",
     "FeedError",
     "HostError",
@@ -25,6 +28,7 @@ __all__ = [
     "SettingsError",
     "StoreError",
     "TemplateError",
+    "UnknownLanguageError",
 ]
 
 
@@ -46,6 +50,10 @@ class DatabaseError(PramaanError):
 
 class PipelineBusyError(PramaanError):
     """Another run holds the pipeline's lock."""
+
+
+class BusyError(PramaanError):
+    """Too much of the same is under way on this machine; trying again in a moment helps."""
 
 
 class FeedError(PramaanError):
@@ -81,3 +89,7 @@ class RenderError(PramaanError):
 
 class StoreError(PramaanError):
     """The object store refused or failed; trying again later may help."""
+
+
+class UnknownLanguageError(PramaanError):
+    """A language that we have no texts in; the message names those there are."""

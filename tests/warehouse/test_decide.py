@@ -18,13 +18,15 @@ from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.errors import DatabaseError, RegistryError
 from pramaan.feeds.landing import Landing
 from pramaan.pipeline import Pipeline
-from pramaan.registry.attachments import Criteria, KeptTemplate, attach, detach
+from pramaan.registry.assertions import attach, detach
+from pramaan.registry.attachments import Criteria
 from pramaan.registry.issuers import Issuer, record_issuer
+from pramaan.registry.templates import KeptTemplate
 from pramaan.settings import Settings
 from pramaan.warehouse.dbt import run_dbt
 from pramaan.warehouse.decide import decide_changed_keys
 from reference import decide, gather_facts
-from worlds import load_and_decide
+from worlds import TESTER, load_and_decide
 
 TEMPLATE = KeptTemplate("classic", "1", b"archive")
 FEEDS = ("users", "courses", "batches", "enrolments", "progress")
@@ -37,7 +39,7 @@ EMPTY = """
 
 def add_issuers(connection: Connection) -> None:
     for tenant_id in ("t", "s"):
-        record_issuer(connection, Issuer(f"{tenant_id}-board", tenant_id, "Board"), recorded_by="test")
+        record_issuer(connection, Issuer(f"{tenant_id}-board", tenant_id, "Board"), by=TESTER)
 
 
 def drop_facts(settings: Settings, folder: Path, facts: Iterable[Fact]) -> None:
@@ -62,11 +64,11 @@ def operate(connection: Connection, step: Step) -> None:
                 issuer_id=f"{step.tenant_id}-board",
                 criteria=Criteria(step.recipient_tenants, step.minimum_score),
                 valid_from=step.day,
-                asserted_by="test",
+                by=TESTER,
                 reason="import of history",
             )
         elif isinstance(step, Detach):
-            detach(connection, step.course_id, valid_to=step.day)
+            detach(connection, step.course_id, valid_to=step.day, by=TESTER)
 
 
 class World:

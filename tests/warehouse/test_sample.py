@@ -7,12 +7,14 @@ from rule_tables import decisions, kept, rebuilt
 
 from pramaan.database.connect import Connection
 from pramaan.pipeline import Pipeline
-from pramaan.registry.attachments import Criteria, KeptTemplate, attach
+from pramaan.registry.assertions import attach
+from pramaan.registry.attachments import Criteria
 from pramaan.registry.issuers import Issuer, record_issuer
+from pramaan.registry.templates import KeptTemplate
 from pramaan.sample import SampleSummary, write_sample
 from pramaan.settings import Settings
 from pramaan.warehouse.dbt import run_dbt
-from worlds import drop, load_and_decide
+from worlds import TESTER, drop, load_and_decide
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def sample(settings: Settings, pipeline: Pipeline, connection: Connection, tmp_p
     load_and_decide(pipeline, connection)
     for document in summary.issuers:
         issuer = Issuer(document["id"], document["tenant_id"], document["name"])
-        record_issuer(connection, issuer, recorded_by="test")
+        record_issuer(connection, issuer, by=TESTER)
     for terms in summary.attachments:
         attach(
             connection,
@@ -32,7 +34,7 @@ def sample(settings: Settings, pipeline: Pipeline, connection: Connection, tmp_p
             issuer_id=terms.issuer_id,
             criteria=Criteria(terms.recipient_tenants, terms.minimum_score),
             valid_from=terms.valid_from,
-            asserted_by="test",
+            by=TESTER,
             reason=terms.reason,
         )
     load_and_decide(pipeline, connection)

@@ -6,6 +6,7 @@ final as (
     select distinct on (course_id)
         course_id,
         tenant_id,
+        name,
         status,
         min(published_at) over (partition by course_id) as published_at
     from courses

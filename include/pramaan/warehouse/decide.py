@@ -13,7 +13,7 @@ from psycopg.errors import UndefinedTable
 from pramaan.database.connect import RULES_LOCK, Connection
 from pramaan.errors import DatabaseError
 
-__all__ = ["RULE_MODELS", "Scope", "decide_changed_keys"]
+__all__ = ["RULE_MODELS", "Scope", "decide_changed_keys", "deployed_statement"]
 
 RULE_MODELS = ("fct_completions", "fct_certificate_decisions")
 """The rule tables in `marts`, in the order in which they depend on each other."""
@@ -85,7 +85,7 @@ def decide_changed_keys(connection: Connection) -> Scope:
 
 def _refresh(connection: Connection, model: str) -> int:
     """Replace the rows of the keys in scope by what the deployed statement says of them."""
-    statement = _deployed_statement(connection, model)
+    statement = deployed_statement(connection, model)
     table = sql.Identifier("marts", model)
     try:
         connection.execute(
@@ -101,7 +101,8 @@ def _refresh(connection: Connection, model: str) -> int:
         ) from error
 
 
-def _deployed_statement(connection: Connection, model: str) -> LiteralString:
+def deployed_statement(connection: Connection, model: str) -> LiteralString:
+    """The select that dbt deployed for a rule model. Raises DatabaseError when it has deployed none."""
     query = "select statement from ops.rule_statements where model = %s"
     row = connection.execute(query, (model,)).fetchone()
     if row is None:

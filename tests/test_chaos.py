@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from pramaan.certificates.bundled import kept_template
 from pramaan.database.connect import Connection, connect
 from pramaan.host.platform import ensure_database, running, stop
 from pramaan.host.postgres import embedded_database_url
-from pramaan.pipeline import Pipeline, kept_template
-from pramaan.registry.attachments import Criteria, attach
+from pramaan.pipeline import Pipeline
+from pramaan.registry.assertions import attach
+from pramaan.registry.attachments import Criteria
 from pramaan.registry.issuers import record_issuer
 from pramaan.sample import SAMPLE_ATTACHMENTS, SampleSummary, write_sample
 from pramaan.settings import Settings
-from worlds import PRAMAAN, free_port_base, store_files
+from worlds import PRAMAAN, TESTER, free_port_base, store_files
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def attach_what_is_loaded(home: Settings) -> None:
 
     with connect(ensure_database(home)) as connection:
         for file in sorted((home.home.parent / "sample" / "issuers").glob("*.json")):
-            record_issuer(connection, read_issuer(file), recorded_by="test")
+            record_issuer(connection, read_issuer(file), by=TESTER)
         loaded = {row[0] for row in connection.execute("select course_id from raw.courses").fetchall()}
         attached = {
             row[0] for row in connection.execute("select course_id from registry.attachments").fetchall()
@@ -129,7 +131,7 @@ def attach_what_is_loaded(home: Settings) -> None:
                     issuer_id=wanted.issuer_id,
                     criteria=Criteria(wanted.recipient_tenants, wanted.minimum_score),
                     valid_from=wanted.valid_from,
-                    asserted_by="test",
+                    by=TESTER,
                     reason=wanted.reason,
                 )
 

@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pramaan.bench.scratch import free_port_base
+from pramaan.certificates.bundled import kept_template
 from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.feeds.landing import Landing
-from pramaan.pipeline import Decided, Pipeline, kept_template
-from pramaan.registry.attachments import Criteria, attach
+from pramaan.pipeline import Decided, Pipeline
+from pramaan.registry.assertions import attach
+from pramaan.registry.attachments import Criteria
+from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.settings import Settings
 
@@ -17,6 +20,7 @@ __all__ = [
     "LONG_AGO",
     "NAMES",
     "PRAMAAN",
+    "TESTER",
     "attach_everywhere",
     "database_url",
     "drop",
@@ -31,6 +35,7 @@ __all__ = [
 PRAMAAN = Path(sys.executable).with_name("pramaan")
 """The command, as a person calls it."""
 
+TESTER = Actor("test", "cli")
 LONG_AGO = datetime(2012, 1, 1, tzinfo=UTC)
 NAMES = ("Asha Rao", "सुनीता शर्मा", "முத்துலட்சுமி ராஜன்", "محمد عارف قریشی", "José Ngô")
 
@@ -89,7 +94,7 @@ def attach_everywhere(connection: Connection, tenant_id: str) -> None:
     issuer = Issuer(
         "issuer", tenant_id, "The Board", signatory_name="Dr Rao", signatory_designation="Registrar"
     )
-    record_issuer(connection, issuer, recorded_by="test")
+    record_issuer(connection, issuer, by=TESTER)
     for (course_id,) in connection.execute("select distinct course_id from raw.courses").fetchall():
         attach(
             connection,
@@ -98,7 +103,7 @@ def attach_everywhere(connection: Connection, tenant_id: str) -> None:
             issuer_id="issuer",
             criteria=Criteria(),
             valid_from=LONG_AGO,
-            asserted_by="test",
+            by=TESTER,
             reason="import of history",
         )
 

@@ -17,23 +17,18 @@ from pramaan.certificates.identity import IdentityKey
 from pramaan.certificates.issue import ChunkResult, Press, issue_chunk
 from pramaan.certificates.queue import Enqueued, count_waiting, enqueue_entitled, make_due
 from pramaan.certificates.store import Store
-from pramaan.certificates.template import Template, list_templates, load_template
 from pramaan.certificates.workers import issue_all
 from pramaan.database.connect import Connection, connect
 from pramaan.database.migrate import migrate, schema_is_current
-from pramaan.errors import RegistryError
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.load import FileLoaded, load_waiting
-from pramaan.registry.attachments import KeptTemplate
 from pramaan.registry.identity_key import record_identity_key
 from pramaan.registry.printable import record_printable_code_points
-from pramaan.settings import PROJECT_ROOT, Settings
+from pramaan.settings import Settings
 from pramaan.warehouse.dbt import deploy_if_changed
 from pramaan.warehouse.decide import Scope, decide_changed_keys
 
-__all__ = ["TEMPLATES", "Batch", "Decided", "Pipeline", "Totals", "kept_template"]
-
-TEMPLATES = PROJECT_ROOT / "templates" / "certificates"
+__all__ = ["Batch", "Decided", "Pipeline", "Totals"]
 
 Trigger = Literal["foreground", "airflow"]
 
@@ -203,21 +198,6 @@ class Pipeline:
             ),
             certificates=_counts(connection, "select status, count(*) from registry.certificates group by 1"),
         )
-
-
-def kept_template(template_id: str) -> KeptTemplate:
-    """A bundled template as the registry keeps it.
-
-    Raises RegistryError `template_not_found`, or TemplateError when it is wrong.
-    """
-    known = list_templates(TEMPLATES)
-    if template_id not in known:
-        raise RegistryError(
-            "template_not_found", f"there is no template {template_id}; there are: {', '.join(known)}"
-        )
-    template: Template = load_template(TEMPLATES / template_id)
-    required = frozenset(name for name, described in template.fields.items() if not described.optional)
-    return KeptTemplate(template.template_id, template.version, template.pack(), required)
 
 
 def _count(connection: Connection, query: str) -> int:

@@ -7,9 +7,9 @@ import pytest
 from pramaan.certificates.queue import Issued, Postponed, make_due, open_worker
 from pramaan.database.connect import Connection, connect
 from pramaan.pipeline import Pipeline
-from pramaan.registry.attachments import detach
+from pramaan.registry.assertions import detach
 from pramaan.settings import Settings
-from worlds import database_url, drop_rows, finishers_waiting, load_and_decide
+from worlds import TESTER, database_url, drop_rows, finishers_waiting, load_and_decide
 
 PDF = {"pdf_uri": "file:///x.pdf", "pdf_sha256": "0" * 64, "pdf_bytes": 1, "engine_version": "test"}
 
@@ -168,7 +168,7 @@ def test_a_certificate_removed_after_completion_is_still_issued_from_the_old_att
 ) -> None:
     row = connection.execute("select now()").fetchone()
     assert row
-    detach(connection, "c", valid_to=row[0])
+    detach(connection, "c", valid_to=row[0], by=TESTER)
     load_and_decide(pipeline, connection)
     assert statuses(connection) == dict.fromkeys(("u00000", "u00001", "u00002"), "pending")
 

@@ -8,8 +8,12 @@ from uuid import UUID
 from PIL import Image
 
 from pramaan.database.connect import Connection
-from pramaan.registry.attachments import Criteria, KeptTemplate, attach
-from pramaan.registry.issuers import Issuer, Signature, check_signature, record_issuer
+from pramaan.registry.assertions import attach
+from pramaan.registry.attachments import Criteria
+from pramaan.registry.issuers import Issuer, record_issuer
+from pramaan.registry.signatures import Signature, check_signature
+from pramaan.registry.templates import KeptTemplate
+from worlds import TESTER
 
 TEMPLATE = KeptTemplate("classic", "1", b"archive")
 BOARD = Issuer(
@@ -50,15 +54,15 @@ def attach_to(connection: Connection, course_id: str = "c", **changes: Any) -> U
         "issuer_id": "board",
         "criteria": Criteria(),
         "valid_from": day(1),
-        "asserted_by": "test",
+        "by": TESTER,
     }
-    return attach(connection, course_id, **(terms | changes))
+    return attach(connection, course_id, **(terms | changes)).attachment_id
 
 
 def offer_certificate(connection: Connection) -> UUID:
     """A published course whose certificate has been in force since 1 March."""
     add_course(connection)
-    record_issuer(connection, BOARD, recorded_by="test")
+    record_issuer(connection, BOARD, by=TESTER)
     return attach_to(connection)
 
 

@@ -10,9 +10,12 @@ from registry_worlds import BOARD, TEMPLATE, add_course, attach_to, changed_cour
 
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import RegistryError
-from pramaan.registry.attachments import Criteria, KeptTemplate, attach, detach, template_archive
+from pramaan.registry.assertions import attach, detach
+from pramaan.registry.attachments import Criteria
 from pramaan.registry.issuers import Issuer, record_issuer
+from pramaan.registry.templates import KeptTemplate, template_archive
 from pramaan.settings import Settings
+from worlds import TESTER
 
 INSERT = """
     insert into registry.attachments
@@ -26,7 +29,7 @@ INSERT = """
 def published_course(connection: Connection) -> Connection:
     """A published course c of tenant t and its board; no certificate yet."""
     add_course(connection)
-    record_issuer(connection, BOARD, recorded_by="test")
+    record_issuer(connection, BOARD, by=TESTER)
     return connection
 
 
@@ -76,7 +79,7 @@ def test_only_the_criteria_that_were_asked_are_kept(
 
 def test_a_later_course_version_says_whose_it_is(published_course: Connection) -> None:
     add_course(published_course, tenant_id="s", updated_at=day(9))
-    record_issuer(published_course, Issuer("s-board", "s", "Board"), recorded_by="test")
+    record_issuer(published_course, Issuer("s-board", "s", "Board"), by=TESTER)
     attach_to(published_course, issuer_id="s-board")
     assert published_course.execute("select tenant_id from registry.attachments").fetchone() == ("s",)
 
@@ -84,7 +87,7 @@ def test_a_later_course_version_says_whose_it_is(published_course: Connection) -
 def test_published_by_an_earlier_version_is_published(connection: Connection) -> None:
     add_course(connection)
     add_course(connection, published_at=None, updated_at=day(9))
-    record_issuer(connection, BOARD, recorded_by="test")
+    record_issuer(connection, BOARD, by=TESTER)
     attach_to(connection)
 
 
@@ -96,21 +99,27 @@ def test_published_by_an_earlier_version_is_published(connection: Connection) ->
         ({"published_at": None}, {}, "course_not_published"),
         ({}, {"issuer_id": "nobody"}, "issuer_not_found"),
         ({"tenant_id": "s"}, {}, "issuer_of_other_tenant"),
-        ({}, {"criteria": Criteria((), -1)}, "invalid_criteria"),
-        ({}, {"criteria": Criteria((), 100.1)}, "invalid_criteria"),
-        ({}, {"criteria": Criteria((), float("nan"))}, "invalid_criteria"),
     ],
 )
 def test_attach_refuses(
     connection: Connection, course: dict[str, object], terms: dict[str, object], code: str
 ) -> None:
     add_course(connection, **course)  # type: ignore[arg-type]
-    record_issuer(connection, BOARD, recorded_by="test")
+    record_issuer(connection, BOARD, by=TESTER)
     with pytest.raises(RegistryError) as refused:
         attach_to(connection, **terms)
     assert refused.value.code == code
     assert intervals(connection) == []
     assert changed_courses(connection) == []
+
+
+@pytest.mark.parametrize(
+    ("tenants", "score"), [((), -1), ((), 100.1), ((), float("nan")), ((" ",), None), (("",), None)]
+)
+def test_criteria_that_mean_nothing_are_refused(tenants: tuple[str, ...], score: float | None) -> None:
+    with pytest.raises(RegistryError) as refused:
+        Criteria(tenants, score)
+    assert refused.value.code == "invalid_criteria"
 
 
 @pytest.mark.parametrize("valid_from", [day(1), day(9)])
@@ -123,7 +132,7 @@ def test_a_second_certificate_is_refused(offered_certificate: Connection, valid_
 
 
 def test_after_a_detachment_another_begins_at_that_instant(offered_certificate: Connection) -> None:
-    detach(offered_certificate, "c", valid_to=day(9))
+    detach(offered_certificate, "c", valid_to=day(9), by=TESTER)
     attach_to(offered_certificate, valid_from=day(9))
     assert intervals(offered_certificate) == [(day(1), day(9)), (day(9), None)]
     assert changed_courses(offered_certificate) == ["c", "c"]
@@ -132,27 +141,27 @@ def test_after_a_detachment_another_begins_at_that_instant(offered_certificate: 
 @pytest.mark.parametrize("course_id", ["c", "unknown"])
 def test_detach_refuses_what_is_not_attached(published_course: Connection, course_id: str) -> None:
     with pytest.raises(RegistryError) as refused:
-        detach(published_course, course_id, valid_to=day(9))
+        detach(published_course, course_id, valid_to=day(9), by=TESTER)
     assert refused.value.code == "certificate_not_attached"
 
 
 def test_detach_refuses_an_instant_before_it_was_in_force(offered_certificate: Connection) -> None:
     with pytest.raises(RegistryError) as refused:
-        detach(offered_certificate, "c", valid_to=datetime(2024, 2, 1, tzinfo=UTC))
+        detach(offered_certificate, "c", valid_to=datetime(2024, 2, 1, tzinfo=UTC), by=TESTER)
     assert refused.value.code == "certificate_not_attached"
     assert intervals(offered_certificate) == [(day(1), None)]
 
 
 def test_detach_twice_is_refused_and_changes_nothing(offered_certificate: Connection) -> None:
-    detach(offered_certificate, "c", valid_to=day(9))
+    detach(offered_certificate, "c", valid_to=day(9), by=TESTER)
     with pytest.raises(RegistryError) as refused:
-        detach(offered_certificate, "c", valid_to=day(10))
+        detach(offered_certificate, "c", valid_to=day(10), by=TESTER)
     assert refused.value.code == "certificate_not_attached"
     assert intervals(offered_certificate) == [(day(1), day(9))]
 
 
 def test_detached_at_its_first_instant_it_was_never_in_force(offered_certificate: Connection) -> None:
-    detach(offered_certificate, "c", valid_to=day(1))
+    detach(offered_certificate, "c", valid_to=day(1), by=TESTER)
     attach_to(offered_certificate, valid_from=day(1))
     assert intervals(offered_certificate) in (
         [(day(1), day(1)), (day(1), None)],
@@ -205,7 +214,7 @@ def test_one_template_is_kept_once_by_its_hash(published_course: Connection) -> 
     attach_to(published_course)
     attach_to(published_course, "c2")
     changed = KeptTemplate("classic", "2", b"changed")
-    detach(published_course, "c2", valid_to=day(9))
+    detach(published_course, "c2", valid_to=day(9), by=TESTER)
     attach_to(published_course, "c2", valid_from=day(9), template=changed)
     kept = published_course.execute("select version from registry.template_versions order by 1").fetchall()
     assert kept == [("1",), ("2",)]
@@ -227,7 +236,7 @@ def test_history_before_a_certificate_is_filled_up_to_it(offered_certificate: Co
 
 def test_a_template_that_asks_for_what_the_issuer_lacks_is_refused(connection: Connection) -> None:
     add_course(connection)
-    record_issuer(connection, Issuer("board", "t", "The Board"), recorded_by="test")
+    record_issuer(connection, Issuer("board", "t", "The Board"), by=TESTER)
     template = KeptTemplate("strict", "0", b"", frozenset({"recipient_name", "signatory_name", "motto"}))
     with pytest.raises(RegistryError, match="requires motto, signatory_name") as refused:
         attach(
@@ -237,6 +246,6 @@ def test_a_template_that_asks_for_what_the_issuer_lacks_is_refused(connection: C
             issuer_id="board",
             criteria=Criteria(),
             valid_from=day(1),
-            asserted_by="test",
+            by=TESTER,
         )
     assert refused.value.code == "template_not_usable"

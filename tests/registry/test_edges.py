@@ -5,17 +5,22 @@ import struct
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from PIL import Image
-from registry_worlds import BOARD, add_course, attach_to, day, offer_certificate
+from registry_worlds import BOARD, TEMPLATE, add_course, attach_to, day, offer_certificate
 
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import RegistryError
-from pramaan.registry.attachments import detach
-from pramaan.registry.issuers import Issuer, check_signature, record_issuer
+from pramaan.registry.assertions import detach, replace
+from pramaan.registry.attachments import Criteria
+from pramaan.registry.issuers import Issuer, record_issuer, update_issuer
+from pramaan.registry.signatures import check_signature
+from pramaan.registry.succession import lock_attachments_of
+from pramaan.registry.templates import KeptTemplate
 from pramaan.settings import Settings
+from worlds import TESTER
 
 RENAMED = Issuer("board", "t", "The New Board")
 
@@ -42,7 +47,7 @@ def wait_until_blocked(connection: Connection) -> None:
 
 def test_attached_while_the_issuer_changes_it_takes_the_new_version(connection: Connection, url: str) -> None:
     add_course(connection)
-    record_issuer(connection, BOARD, recorded_by="test")
+    record_issuer(connection, BOARD, by=TESTER)
 
     def attach_elsewhere() -> None:
         with connect(url) as other:
@@ -50,7 +55,7 @@ def test_attached_while_the_issuer_changes_it_takes_the_new_version(connection: 
 
     with ThreadPoolExecutor(1) as threads:
         with connection.transaction():
-            record_issuer(connection, RENAMED, recorded_by="test")
+            record_issuer(connection, RENAMED, by=TESTER)
             attaching = threads.submit(attach_elsewhere)
             wait_until_blocked(connection)
         attaching.result(timeout=10)
@@ -64,11 +69,11 @@ def test_detached_while_the_issuer_changes_the_successor_ends(connection: Connec
         with connect(url) as other:
             row = other.execute("select clock_timestamp() + interval '1 minute'").fetchone()
             assert row is not None
-            detach(other, "c", valid_to=row[0])  # type: ignore[arg-type]
+            detach(other, "c", valid_to=row[0], by=TESTER)  # type: ignore[arg-type]
 
     with ThreadPoolExecutor(1) as threads:
         with connection.transaction():
-            record_issuer(connection, RENAMED, recorded_by="test")
+            record_issuer(connection, RENAMED, by=TESTER)
             detaching = threads.submit(detach_elsewhere)
             wait_until_blocked(connection)
         detaching.result(timeout=10)
@@ -77,24 +82,110 @@ def test_detached_while_the_issuer_changes_the_successor_ends(connection: Connec
     ).fetchone() == (0,)
 
 
+def test_what_ended_while_a_new_issuer_version_waited_stays_as_it_ended(
+    connection: Connection, url: str
+) -> None:
+    offer_certificate(connection)
+
+    def rename_elsewhere() -> None:
+        with connect(url) as other:
+            record_issuer(other, RENAMED, by=TESTER)
+
+    with ThreadPoolExecutor(1) as threads:
+        with connection.transaction():
+            connection.execute("select from registry.attachments for update")
+            renaming = threads.submit(rename_elsewhere)
+            wait_until_blocked(connection)
+            ended = detach(connection, "c", by=TESTER)
+        renaming.result(timeout=10)
+    assert connection.execute(
+        "select issuer_version, valid_to, "
+        "(select valid_from from registry.issuer_versions where version = 2) > valid_to "
+        "from registry.attachments"
+    ).fetchall() == [(1, ended.valid_to, True)]
+
+
+def test_asserted_while_another_issuer_is_succeeded_is_refused_not_locked_out(
+    connection: Connection, url: str
+) -> None:
+    offer_certificate(connection)
+    record_issuer(connection, Issuer("other", "t", "Other", "https://other.example"), by=TESTER)
+
+    def attach_elsewhere() -> None:
+        with connect(url) as other:
+            attach_to(other, issuer_id="other", valid_from=None)
+
+    with ThreadPoolExecutor(1) as threads:
+        with connection.transaction():
+            # As far as succession has come between the end of the old attachment and the new one's beginning.
+            connection.execute("select from registry.issuers where issuer_id = 'board' for update")
+            lock_attachments_of(connection, "board")
+            connection.execute("update registry.attachments set valid_to = clock_timestamp()")
+            attaching = threads.submit(attach_elsewhere)
+            wait_until_blocked(connection)
+            connection.execute(
+                "insert into registry.attachments (course_id, tenant_id, template_id, template_version, "
+                "issuer_id, issuer_version, valid_from, asserted_by) "
+                "select course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, "
+                "valid_to, 'test' from registry.attachments"
+            )
+        with pytest.raises(RegistryError) as refused:
+            attaching.result(timeout=10)
+    assert refused.value.code == "certificate_already_attached"
+
+
+def test_an_end_that_is_set_already_outlives_a_replacement(connection: Connection) -> None:
+    offer_certificate(connection)
+    end = datetime.now(UTC) + timedelta(days=5)
+    detach(connection, "c", valid_to=end, by=TESTER)
+    after = replace(
+        connection, "c", template=TEMPLATE, issuer_id="board", criteria=Criteria((), 60), by=TESTER
+    )
+    assert after.valid_to == end
+
+
+def test_another_certificate_than_was_expected_is_not_touched(connection: Connection) -> None:
+    seen = offer_certificate(connection)
+    terms = {"template": TEMPLATE, "issuer_id": "board", "by": TESTER}
+    now = replace(connection, "c", criteria=Criteria((), 60), expected=seen, **terms)
+    with pytest.raises(RegistryError) as replaced:
+        replace(connection, "c", criteria=Criteria((), 70), expected=seen, **terms)
+    with pytest.raises(RegistryError) as removed:
+        detach(connection, "c", by=TESTER, expected=seen)
+    with pytest.raises(RegistryError) as renamed:
+        update_issuer(connection, RENAMED, by=TESTER, expected_version=7)
+    assert {r.value.code for r in (replaced, removed, renamed)} == {"changed_meanwhile"}
+    assert detach(connection, "c", by=TESTER, expected=now.attachment_id).valid_to
+
+
+def test_an_issuer_cannot_leave_out_what_a_template_in_force_requires(connection: Connection) -> None:
+    add_course(connection)
+    record_issuer(connection, BOARD, by=TESTER)
+    attach_to(connection, template=KeptTemplate("strict", "0", b"", frozenset({"signatory_name"})))
+    with pytest.raises(RegistryError) as refused:
+        update_issuer(connection, Issuer("board", "t", "The Board"), by=TESTER)
+    assert refused.value.code == "template_not_usable"
+    assert connection.execute("select count(*) from registry.issuer_versions").fetchone() == (1,)
+
+
 def test_a_detachment_that_is_still_to_come_can_be_brought_forward(connection: Connection) -> None:
     offer_certificate(connection)
     row = connection.execute("select now()").fetchone()
     assert row is not None
     now = row[0]
-    detach(connection, "c", valid_to=now + timedelta(days=9))  # type: ignore[operator]
-    detach(connection, "c", valid_to=now)  # type: ignore[arg-type]
+    detach(connection, "c", valid_to=now + timedelta(days=9), by=TESTER)  # type: ignore[operator]
+    detach(connection, "c", valid_to=now, by=TESTER)  # type: ignore[arg-type]
     assert connection.execute("select valid_to from registry.attachments").fetchall() == [(now,)]
 
 
 def test_what_has_ended_is_never_shortened(connection: Connection) -> None:
     offer_certificate(connection)
-    record_issuer(connection, RENAMED, recorded_by="test")
+    record_issuer(connection, RENAMED, by=TESTER)
     before = connection.execute(
         "select attachment_id, valid_to from registry.attachments order by 1"
     ).fetchall()
     with pytest.raises(RegistryError) as refused:
-        detach(connection, "c", valid_to=day(9))
+        detach(connection, "c", valid_to=day(9), by=TESTER)
     assert refused.value.code == "certificate_not_attached"
     after = connection.execute(
         "select attachment_id, valid_to from registry.attachments order by 1"
@@ -125,8 +216,3 @@ def test_a_jpeg_of_several_pictures_is_a_jpeg() -> None:
     white = Image.new("RGB", (40, 20), "white")
     white.save(out, "MPO", save_all=True, append_images=[white])
     assert check_signature(out.getvalue()).media_type == "image/jpeg"
-
-
-def test_svg_is_refused_by_its_name() -> None:
-    with pytest.raises(RegistryError, match="SVG"):
-        check_signature(b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>")

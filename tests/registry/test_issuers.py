@@ -19,8 +19,11 @@ from registry_worlds import (
 
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
-from pramaan.registry.attachments import detach
-from pramaan.registry.issuers import Issuer, check_signature, record_issuer, signature_image
+from pramaan.registry.assertions import detach
+from pramaan.registry.changes import Actor
+from pramaan.registry.issuers import Issuer, record_issuer, signature_image
+from pramaan.registry.signatures import check_signature
+from worlds import TESTER
 
 RENAMED = Issuer("board", "t", "The New Board")
 
@@ -34,7 +37,7 @@ def in_force(connection: Connection) -> list[tuple[object, ...]]:
 
 
 def test_the_first_details_are_version_one(connection: Connection) -> None:
-    assert record_issuer(connection, BOARD, recorded_by="test") == 1
+    assert record_issuer(connection, BOARD, by=TESTER).version == 1
     row = connection.execute(
         "select name, url, email, signatory_name, signatory_designation, signature_sha256, recorded_by "
         "from registry.issuer_versions"
@@ -54,7 +57,7 @@ def test_the_same_details_change_nothing(connection: Connection) -> None:
     offer_certificate(connection)
     connection.execute("truncate ops.changed_keys")
     before = in_force(connection)
-    assert record_issuer(connection, BOARD, recorded_by="another") == 1
+    assert record_issuer(connection, BOARD, by=Actor("another", "cli")).version == 1
     assert in_force(connection) == before
     assert changed_courses(connection) == []
     assert connection.execute("select count(*) from registry.issuer_versions").fetchone() == (1,)
@@ -72,14 +75,14 @@ def test_each_changed_detail_makes_a_version(connection: Connection) -> None:
         Issuer("board", "t", "B", "https://b.example", "b@b.example", "Rao", "Dean", signature(41)),
         BOARD,
     ]
-    made = [record_issuer(connection, issuer, recorded_by="test") for issuer in versions]
+    made = [record_issuer(connection, issuer, by=TESTER).version for issuer in versions]
     assert made == list(range(1, len(versions) + 1))
 
 
 def test_an_issuer_of_another_tenant_is_refused(connection: Connection) -> None:
-    record_issuer(connection, BOARD, recorded_by="test")
+    record_issuer(connection, BOARD, by=TESTER)
     with pytest.raises(RegistryError) as refused:
-        record_issuer(connection, Issuer("board", "s", "Board"), recorded_by="test")
+        record_issuer(connection, Issuer("board", "s", "Board"), by=TESTER)
     assert refused.value.code == "issuer_of_other_tenant"
     assert connection.execute("select count(*) from registry.issuer_versions").fetchone() == (1,)
 
@@ -89,9 +92,9 @@ def test_a_new_version_succeeds_every_open_attachment_at_one_instant(connection:
     for course_id in ("c2", "c3"):
         add_course(connection, course_id)
         attach_to(connection, course_id)
-    detach(connection, "c3", valid_to=day(9))
+    detach(connection, "c3", valid_to=day(9), by=TESTER)
     connection.execute("truncate ops.changed_keys")
-    assert record_issuer(connection, RENAMED, recorded_by="another") == 2
+    assert record_issuer(connection, RENAMED, by=Actor("another", "cli")).version == 2
     assert in_force(connection) == [
         ("c", 1, False),
         ("c", 2, True),
@@ -117,7 +120,7 @@ def test_a_new_version_that_fails_leaves_everything_as_it_was(connection: Connec
 
     def record_and_fail() -> None:
         with connection.transaction():
-            record_issuer(connection, RENAMED, recorded_by="test")
+            record_issuer(connection, RENAMED, by=TESTER)
             raise RuntimeError("the world ends")
 
     with pytest.raises(RuntimeError):
@@ -128,19 +131,19 @@ def test_a_new_version_that_fails_leaves_everything_as_it_was(connection: Connec
 
 def test_an_attachment_still_to_begin_takes_the_new_version(connection: Connection) -> None:
     add_course(connection)
-    record_issuer(connection, BOARD, recorded_by="test")
+    record_issuer(connection, BOARD, by=TESTER)
     tomorrow = connection.execute("select now() + interval '1 day'").fetchone()
     assert tomorrow is not None
     attach_to(connection, valid_from=tomorrow[0])
-    record_issuer(connection, RENAMED, recorded_by="test")
+    record_issuer(connection, RENAMED, by=TESTER)
     assert sorted(in_force(connection)) == [("c", 1, False), ("c", 2, True)]
 
 
 def test_two_versions_in_one_transaction_leave_one_in_force(connection: Connection) -> None:
     offer_certificate(connection)
     with connection.transaction():
-        record_issuer(connection, RENAMED, recorded_by="test")
-        record_issuer(connection, BOARD, recorded_by="test")
+        record_issuer(connection, RENAMED, by=TESTER)
+        record_issuer(connection, BOARD, by=TESTER)
     still_open = connection.execute(
         "select issuer_version from registry.attachments where valid_to is null"
     ).fetchall()
@@ -149,7 +152,7 @@ def test_two_versions_in_one_transaction_leave_one_in_force(connection: Connecti
 
 def test_what_was_completed_before_keeps_the_old_version(connection: Connection) -> None:
     first = offer_certificate(connection)
-    record_issuer(connection, RENAMED, recorded_by="test")
+    record_issuer(connection, RENAMED, by=TESTER)
 
     def attachment_at(instant: str) -> UUID:
         row = connection.execute(
@@ -168,10 +171,10 @@ def test_what_was_completed_before_keeps_the_old_version(connection: Connection)
 def test_a_signature_is_kept_once_by_its_hash(connection: Connection, fmt: str, media_type: str) -> None:
     one = signature(fmt=fmt)
     for issuer_id in ("board", "other"):
-        record_issuer(connection, Issuer(issuer_id, "t", "Board", signature=one), recorded_by="test")
+        record_issuer(connection, Issuer(issuer_id, "t", "Board", signature=one), by=TESTER)
     kept = connection.execute("select sha256, media_type from registry.images").fetchall()
     assert kept == [(one.sha256, media_type)]
-    assert signature_image(connection, one.sha256) == one.content
+    assert signature_image(connection, one.sha256) == (one.media_type, one.content)
     with pytest.raises(KeyError):
         signature_image(connection, "0" * 64)
 

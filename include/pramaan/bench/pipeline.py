@@ -8,11 +8,14 @@ from pathlib import Path
 
 from pramaan.bench.measurement import Measurement
 from pramaan.bench.scratch import scratch_pipeline
+from pramaan.certificates.bundled import kept_template
 from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.errors import SettingsError
 from pramaan.feeds.landing import Landing
-from pramaan.pipeline import Pipeline, kept_template
-from pramaan.registry.attachments import Criteria, attach
+from pramaan.pipeline import Pipeline
+from pramaan.registry.assertions import attach
+from pramaan.registry.attachments import Criteria
+from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import Issuer, record_issuer
 
 __all__ = ["run"]
@@ -54,7 +57,7 @@ def _load_and_decide(pipeline: Pipeline, connection: Connection) -> float:
 
 
 def _attach_everywhere(connection: Connection) -> None:
-    record_issuer(connection, Issuer("ou", "ou", "The Open University"), recorded_by="bench")
+    record_issuer(connection, Issuer("ou", "ou", "The Open University"), by=Actor("bench", "cli"))
     template = kept_template("classic")
     for (course_id,) in connection.execute("select distinct course_id from raw.courses").fetchall():
         attach(
@@ -64,6 +67,6 @@ def _attach_everywhere(connection: Connection) -> None:
             issuer_id="ou",
             criteria=Criteria(),
             valid_from=datetime(2012, 1, 1, tzinfo=UTC),
-            asserted_by="bench",
+            by=Actor("bench", "cli"),
             reason="benchmark",
         )

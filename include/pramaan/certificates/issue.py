@@ -23,8 +23,8 @@ from pramaan.certificates.store import Store, certificate_path
 from pramaan.certificates.template import unpack_template
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import RenderError, StoreError, TemplateError
-from pramaan.registry.attachments import template_archive
 from pramaan.registry.issuers import signature_image
+from pramaan.registry.templates import template_archive
 
 __all__ = ["ChunkResult", "Press", "issue_chunk"]
 
@@ -101,7 +101,7 @@ class _Renderers:
         )
 
     def _signature(self, sha256: str | None) -> bytes | None:
-        return signature_image(self._connection, sha256) if sha256 else None
+        return signature_image(self._connection, sha256)[1] if sha256 else None
 
 
 @lru_cache(maxsize=8)

@@ -1,6 +1,6 @@
 """`pramaan issuer add`, `attach`, `detach`: the assertion rules for operators."""
 
-import getpass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ import click
 from pramaan.errors import RegistryError
 
 if TYPE_CHECKING:
-    from pramaan.registry.issuers import Issuer, Signature
+    from pramaan.registry.issuers import Issuer
+    from pramaan.registry.signatures import Signature
 
 __all__ = ["attach", "detach", "issuer"]
 
@@ -40,18 +41,18 @@ def issuer() -> None:
 def issuer_add(file: Path) -> None:
     """Add the issuer described in FILE, or a new version of it.
 
-    FILE is JSON: id, tenant_id, name, url, email, signatory {name, designation}, signature (path of a PNG
-    or JPEG). The same details again change nothing; other details make a new version, which applies to
+    FILE is JSON: id, tenant_id, name, url, email, signatory {name, designation}, signature (path of a PNG,
+    JPEG or SVG). The same details again change nothing; other details make a new version, which applies to
     completions from now on.
     """
-    from pramaan.cli.workplace import open_pipeline
+    from pramaan.cli.workplace import open_pipeline, operator
     from pramaan.registry.issuers import record_issuer
 
     described = read_issuer(file)
     with open_pipeline().connect() as connection:
-        version = record_issuer(connection, described, recorded_by=_operator())
+        recorded = record_issuer(connection, described, by=operator())
     click.echo(
-        f"Issuer {described.issuer_id} of tenant {described.tenant_id}: version {version} is in force."
+        f"Issuer {recorded.issuer_id} of tenant {recorded.tenant_id}: version {recorded.version} is in force."
     )
 
 
@@ -74,24 +75,26 @@ def attach(
     reason: str | None,
 ) -> None:
     """Assert a certificate to COURSE: whoever completes it from then on earns it."""
-    from pramaan.cli.workplace import open_pipeline
-    from pramaan.pipeline import kept_template
-    from pramaan.registry import attachments
+    from pramaan.certificates.bundled import kept_template
+    from pramaan.cli.workplace import open_pipeline, operator
+    from pramaan.registry import assertions
+    from pramaan.registry.attachments import Criteria
 
     kept = kept_template(template)
-    since = _since(valid_from, reason)
+    begin = _since(valid_from, reason)
     with open_pipeline().connect() as connection:
-        attachments.attach(
+        attachment = assertions.attach(
             connection,
             course,
             template=kept,
             issuer_id=issuer_id,
-            criteria=attachments.Criteria(recipient_tenants, minimum_score),
-            valid_from=since,
-            asserted_by=_operator(),
+            criteria=Criteria(recipient_tenants, minimum_score),
+            valid_from=begin,
+            by=operator(),
             reason=reason,
         )
-    click.echo(f"Course {course} has the certificate {template} of {issuer_id} from {since.isoformat()} on.")
+    since = attachment.valid_from.isoformat()
+    click.echo(f"Course {course} has the certificate {template} of {issuer_id} from {since} on.")
 
 
 @click.command()
@@ -100,13 +103,13 @@ def attach(
 @click.option("--reason", help="Why; required for an instant in the past.")
 def detach(course: str, *, valid_to: datetime | None, reason: str | None) -> None:
     """Remove the certificate from COURSE. What was earned before stays earned."""
-    from pramaan.cli.workplace import open_pipeline
-    from pramaan.registry import attachments
+    from pramaan.cli.workplace import open_pipeline, operator
+    from pramaan.registry import assertions
 
     until = _since(valid_to, reason)
     with open_pipeline().connect() as connection:
-        attachments.detach(connection, course, valid_to=until)
-    click.echo(f"Course {course} has no certificate from {until.isoformat()} on.")
+        attachment = assertions.detach(connection, course, valid_to=until, by=operator(), reason=reason)
+    click.echo(f"Course {course} has no certificate from {attachment.valid_to} on.")
 
 
 def read_issuer(file: Path) -> "Issuer":
@@ -114,23 +117,12 @@ def read_issuer(file: Path) -> "Issuer":
 
     Raises RegistryError `invalid_issuer` naming the field, or what `check_signature` raises.
     """
-    from pydantic import BaseModel, ConfigDict, ValidationError
+    from pydantic import ValidationError
 
-    from pramaan.registry.issuers import Issuer
+    from pramaan.web.issuers import issuer_of
+    from pramaan.web.words import NewIssuer
 
-    class Signatory(BaseModel):
-        model_config = ConfigDict(extra="forbid", strict=True)
-        name: str
-        designation: str | None = None
-
-    class IssuerFile(BaseModel):
-        model_config = ConfigDict(extra="forbid", strict=True)
-        id: str
-        tenant_id: str
-        name: str
-        url: str | None = None
-        email: str | None = None
-        signatory: Signatory | None = None
+    class IssuerFile(NewIssuer):
         signature: str | None = None
 
     try:
@@ -139,21 +131,12 @@ def read_issuer(file: Path) -> "Issuer":
         said = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
         raise RegistryError("invalid_issuer", f"{file}: {said}") from error
     signature = _read_signature(file.parent / described.signature) if described.signature else None
-    signatory = described.signatory
-    return Issuer(
-        issuer_id=described.id,
-        tenant_id=described.tenant_id,
-        name=described.name,
-        url=described.url,
-        email=described.email,
-        signatory_name=signatory.name if signatory else None,
-        signatory_designation=signatory.designation if signatory else None,
-        signature=signature,
-    )
+    issuer = issuer_of(described, issuer_id=described.id, tenant_id=described.tenant_id)
+    return replace(issuer, signature=signature)
 
 
 def _read_signature(path: Path) -> "Signature":
-    from pramaan.registry.issuers import check_signature
+    from pramaan.registry.signatures import check_signature
 
     try:
         return check_signature(path.read_bytes())
@@ -164,13 +147,7 @@ def _read_signature(path: Path) -> "Signature":
         ) from error
 
 
-def _since(instant: datetime | None, reason: str | None) -> datetime:
-    now = datetime.now(UTC)
-    if instant is not None and instant < now and not reason:
+def _since(instant: datetime | None, reason: str | None) -> datetime | None:
+    if instant is not None and instant < datetime.now(UTC) and not reason:
         raise click.UsageError("an instant in the past is for imports of history: say why with --reason")
-    return instant or now
-
-
-def _operator() -> str:
-    """Who sits at this machine, as the registry's record says who asserted what."""
-    return f"operator:{getpass.getuser()}"
+    return instant

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import click
 
+from pramaan.certificates.bundled import kept_template
 from pramaan.cli.console import print_table, progress, step
 from pramaan.cli.registry import read_issuer
 from pramaan.database.connect import Connection
 from pramaan.errors import HostError, RegistryError
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.spec import FEEDS
-from pramaan.pipeline import Pipeline, kept_template
-from pramaan.registry.attachments import Criteria, attach
+from pramaan.pipeline import Pipeline
+from pramaan.registry.assertions import attach
+from pramaan.registry.attachments import Criteria
+from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import record_issuer
 from pramaan.sample import SAMPLE_ATTACHMENTS, SampleSummary, write_sample
 from pramaan.settings import Settings
@@ -21,7 +24,7 @@ from pramaan.settings import Settings
 __all__ = ["run_sample"]
 
 _PATIENCE_SECONDS = 600
-_OPERATOR = "operator:sample"
+_OPERATOR = Actor("operator:sample", "cli")
 
 
 def run_sample(settings: Settings, pipeline: Pipeline) -> None:
@@ -66,7 +69,7 @@ def _drop(connection: Connection, landing: Landing, folder: Path) -> bool:
 def _assert_certificates(connection: Connection, folder: Path, summary: SampleSummary) -> None:
     """Issuers and attachments of the sample, as soon as the DAG has loaded its courses."""
     for file in sorted((folder / "issuers").glob("*.json")):
-        record_issuer(connection, read_issuer(file), recorded_by=_OPERATOR)
+        record_issuer(connection, read_issuer(file), by=_OPERATOR)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     for wanted in SAMPLE_ATTACHMENTS:
         while True:
@@ -80,7 +83,7 @@ def _assert_certificates(connection: Connection, folder: Path, summary: SampleSu
                     issuer_id=wanted.issuer_id,
                     criteria=Criteria(tuple(wanted.recipient_tenants), wanted.minimum_score),
                     valid_from=wanted.valid_from,
-                    asserted_by=_OPERATOR,
+                    by=_OPERATOR,
                     reason=wanted.reason,
                 )
             except RegistryError as error:

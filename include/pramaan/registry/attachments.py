@@ -1,247 +1,206 @@
-"""Attachments: certificates asserted to courses, each version in force for an interval (tables
-`registry.attachments`, `template_versions`).
+"""Attachments: certificates asserted to courses, each version in force for an interval (table
+`registry.attachments`).
 
-At most one is in force for a course at any instant: a constraint of the database says so, not only this
-code. Every change notes the course in `ops.changed_keys`, so that the decisions it touches are made again.
+Here are their rows. Who may change them and how, says `pramaan.registry.assertions`; what a new version of an
+issuer does to them, `pramaan.registry.succession`.
 """
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import cast
+from typing import LiteralString, cast
 from uuid import UUID
 
-from psycopg.errors import ExclusionViolation
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
+from pramaan.registry.changes import Actor, record_change
 
 __all__ = [
-    "PRINTED_FIELDS",
+    "Attachment",
     "Criteria",
-    "KeptTemplate",
-    "attach",
-    "detach",
-    "succeed_for_issuer",
-    "template_archive",
+    "Terms",
+    "attachment_history",
+    "attachment_in_force",
+    "close_attachment",
+    "get_attachment",
+    "note_attachment_change",
+    "open_attachment",
 ]
-
-
-PRINTED_FIELDS = frozenset({
-    "certificate_id", "recipient_name", "course_name", "completed_at", "issuer_name", "issuer_url",
-    "signatory_name", "signatory_designation", "verify_url", "language",
-})  # fmt: skip
-"""Every field that a certificate can print; some are empty when the issuer leaves them out."""
-
-_SUCCESSOR = """
-    insert into registry.attachments
-        (course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, valid_from,
-         valid_to, asserted_by, reason)
-    select course_id, tenant_id, template_id, template_version, issuer_id, %s, criteria, %s, %s, %s, %s
-    from registry.attachments where attachment_id = %s
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
     """Who may earn it, beyond completing: users of these tenants only (empty: all), with at least this mean
-    score.
+    score (per cent).
+
+    Raises RegistryError `invalid_criteria` for a score outside 0 to 100 or a tenant without a name.
     """
 
     recipient_tenants: tuple[str, ...] = ()
     minimum_score: float | None = None
 
-    def as_json(self) -> str:
-        """The form in which an attachment keeps it; a criterion that is not asked for is absent."""
+    def __post_init__(self) -> None:
+        if self.minimum_score is not None and not 0 <= self.minimum_score <= 100:  # noqa: PLR2004 - per cent
+            raise RegistryError(
+                "invalid_criteria", f"minimum_score {self.minimum_score:g} is outside 0 to 100"
+            )
+        if not all(tenant.strip() for tenant in self.recipient_tenants):
+            raise RegistryError("invalid_criteria", "recipient_tenants names a tenant without a name")
+
+    def as_dict(self) -> dict[str, object]:
+        """What is asked for; a criterion that is not asked for is absent."""
         values: dict[str, object] = {}
         if self.recipient_tenants:
             values["recipient_tenants"] = sorted(set(self.recipient_tenants))
         if self.minimum_score is not None:
             values["minimum_score"] = self.minimum_score
-        return json.dumps(values)
+        return values
+
+    def as_json(self) -> str:
+        """The form in which an attachment keeps it."""
+        return json.dumps(self.as_dict())
 
 
-@dataclass(frozen=True, slots=True)
-class KeptTemplate:
-    """A template folder as the registry keeps it: its id, content hash and archive."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is asserted to a course: a version of a template, a version of an issuer, and criteria."""
 
+    course_id: str
+    tenant_id: str
     template_id: str
-    version: str
-    archive: bytes = field(repr=False)
-    required_fields: frozenset[str] = frozenset()
+    template_version: str
+    issuer_id: str
+    issuer_version: int
+    criteria: Mapping[str, object]
 
 
-def attach(
-    connection: Connection,
-    course_id: str,
-    *,
-    template: KeptTemplate,
-    issuer_id: str,
-    criteria: Criteria,
-    valid_from: datetime,
-    asserted_by: str,
-    reason: str | None = None,
-) -> UUID:
-    """Assert a certificate to a course from `valid_from` on, or until the next one that is known begins;
-    returns the attachment's id.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment(Terms):
+    """One version of a course's certificate; in force from `valid_from`, until `valid_to` if it has ended."""
 
-    Raises RegistryError: `course_not_found`, `course_not_published`, `issuer_not_found`,
-    `issuer_of_other_tenant`, `certificate_already_attached`, `invalid_criteria`, `template_not_usable`.
-    """
-    if criteria.minimum_score is not None and not 0 <= criteria.minimum_score <= 100:  # noqa: PLR2004 - per cent
-        raise RegistryError(
-            "invalid_criteria", f"minimum_score {criteria.minimum_score:g} is outside 0 to 100"
-        )
-    try:
-        with connection.transaction():
-            tenant_id = _published_course_tenant(connection, course_id)
-            issuer_version = _issuer_version(connection, issuer_id, tenant_id=tenant_id)
-            _require_printable(connection, template, issuer_id=issuer_id, issuer_version=issuer_version)
-            _keep_template(connection, template)
-            row = connection.execute(
-                "insert into registry.attachments "
-                "(course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, "
-                "valid_from, valid_to, asserted_by, reason) "
-                "values (%s, %s, %s, %s, %s, %s, %s, %s, "
-                "(select min(later.valid_from) from registry.attachments as later "
-                " where later.course_id = %s and later.valid_from > %s "
-                " and later.valid_to is distinct from later.valid_from), %s, %s) returning attachment_id",
-                (course_id, tenant_id, template.template_id, template.version, issuer_id, issuer_version,
-                 criteria.as_json(), valid_from, course_id, valid_from, asserted_by, reason),
-            ).fetchone()  # fmt: skip
-            _note_change(connection, course_id)
-    except ExclusionViolation as error:
-        raise RegistryError(
-            "certificate_already_attached",
-            f"course {course_id} already has a certificate in force at {valid_from.isoformat()}; "
-            "choose an instant at which none was, or first end it by then: `detach --from`",
-        ) from error
-    return cast(UUID, row[0])  # type: ignore[index]
+    attachment_id: UUID
+    valid_from: datetime
+    valid_to: datetime | None
+    asserted_by: str
+    asserted_at: datetime
+    reason: str | None
+
+    @property
+    def terms(self) -> Terms:
+        """What is asserted, without when and by whom."""
+        return Terms(**{name.name: getattr(self, name.name) for name in fields(Terms)})
+
+    def as_dict(self) -> dict[str, object]:
+        """As the API and the record of changes show it."""
+        return asdict(self)
 
 
-def detach(connection: Connection, course_id: str, *, valid_to: datetime) -> UUID:
-    """End the course's attachment at `valid_to`; what was earned before stays earned. Returns the
-    attachment's id.
+_SELECT: LiteralString = """
+    select
+        attachment_id, course_id, tenant_id, template_id, template_version, issuer_id, issuer_version,
+        criteria, valid_from, valid_to, asserted_by, asserted_at, reason
+    from registry.attachments
+"""
 
-    An end that is still to come can be brought forward; what has ended is never changed.
 
-    Raises RegistryError `certificate_not_attached` when none was in force then.
-    """
-    with connection.transaction():
-        # Waits for a new issuer version under way, so that the update sees the successors that it opens.
-        connection.execute(
-            "select from registry.attachments "
-            "where course_id = %s and (valid_to is null or valid_to > now()) for update",
-            (course_id,),
-        )
-        row = connection.execute(
-            "update registry.attachments set valid_to = %(at)s where course_id = %(course_id)s "
-            "and valid_from <= %(at)s and (valid_to is null or valid_to > greatest(now(), %(at)s)) "
-            "returning attachment_id",
-            {"at": valid_to, "course_id": course_id},
+def attachment_in_force(
+    connection: Connection, course_id: str, *, at: datetime | None = None
+) -> Attachment | None:
+    """The course's attachment that is in force now, or at the instant `at`."""
+    with connection.cursor(row_factory=class_row(Attachment)) as cursor:
+        return cursor.execute(
+            f"{_SELECT} where course_id = %(course_id)s "
+            "and valid_from <= coalesce(%(at)s, clock_timestamp()) "
+            "and coalesce(valid_to > coalesce(%(at)s, clock_timestamp()), true)",
+            {"course_id": course_id, "at": at},
         ).fetchone()
-        if row is None:
-            raise RegistryError(
-                "certificate_not_attached",
-                f"course {course_id} has no open certificate that was in force at {valid_to.isoformat()}",
-            )
-        _note_change(connection, course_id)
-    return cast(UUID, row[0])
 
 
-def succeed_for_issuer(connection: Connection, issuer_id: str, version: int, *, asserted_by: str) -> None:
-    """Close the issuer's open attachments now and open their successors with its new version, in the
-    caller's transaction.
-
-    One that is to begin later is closed at its beginning: it was never in force, and is not rewritten either.
-    """
-    still_open = connection.execute(
-        "select attachment_id, course_id, valid_to, greatest(now(), valid_from) from registry.attachments "
-        "where issuer_id = %s and (valid_to is null or valid_to > greatest(now(), valid_from)) for update",
-        (issuer_id,),
-    ).fetchall()
-    for attachment_id, course_id, valid_to, since in still_open:
-        connection.execute(
-            "update registry.attachments set valid_to = %s where attachment_id = %s", (since, attachment_id)
-        )
-        reason = f"issuer version {version}"
-        connection.execute(_SUCCESSOR, (version, since, valid_to, asserted_by, reason, attachment_id))
-        _note_change(connection, cast(str, course_id))
+def get_attachment(connection: Connection, attachment_id: UUID) -> Attachment:
+    """One attachment. Raises KeyError when there is none."""
+    with connection.cursor(row_factory=class_row(Attachment)) as cursor:
+        found = cursor.execute(f"{_SELECT} where attachment_id = %s", (attachment_id,)).fetchone()
+    if found is None:
+        raise KeyError(attachment_id)
+    return found
 
 
-def template_archive(connection: Connection, template_id: str, version: str) -> bytes:
-    """The archive of a kept template version. Raises KeyError when there is none."""
-    row = connection.execute(
-        "select archive from registry.template_versions where template_id = %s and version = %s",
-        (template_id, version),
-    ).fetchone()
-    if row is None:
-        raise KeyError((template_id, version))
-    return cast(bytes, row[0])
+def attachment_history(connection: Connection, course_id: str) -> list[Attachment]:
+    """Every version that the course has had, the newest first."""
+    with connection.cursor(row_factory=class_row(Attachment)) as cursor:
+        return cursor.execute(
+            f"{_SELECT} where course_id = %s order by valid_from desc, asserted_at desc", (course_id,)
+        ).fetchall()
 
 
-def _published_course_tenant(connection: Connection, course_id: str) -> str:
-    row = connection.execute(
-        "select tenant_id, status, min(published_at) over () from raw.courses where course_id = %s "
-        "order by updated_at desc limit 1",
-        (course_id,),
-    ).fetchone()
-    if row is None:
-        raise RegistryError("course_not_found", f"there is no course {course_id}; load it first")
-    if row[1] == "Draft" or row[2] is None:
-        raise RegistryError("course_not_published", f"course {course_id} is not published")
-    return cast(str, row[0])
-
-
-def _issuer_version(connection: Connection, issuer_id: str, *, tenant_id: str) -> int:
-    # The lock first, in a statement of its own: one that waits while a new version is recorded would go on
-    # with what it saw before, and attach the version that has just been succeeded.
-    row = connection.execute(
-        "select tenant_id from registry.issuers where issuer_id = %s for share", (issuer_id,)
-    ).fetchone()
-    if row is None:
-        raise RegistryError(
-            "issuer_not_found", f"there is no issuer {issuer_id}; add it with `pramaan issuer add`"
-        )
-    if row[0] != tenant_id:
-        raise RegistryError(
-            "issuer_of_other_tenant", f"issuer {issuer_id} is not of the course's tenant {tenant_id}"
-        )
-    newest = connection.execute(
-        "select max(version) from registry.issuer_versions where issuer_id = %s", (issuer_id,)
-    ).fetchone()
-    return cast(int, newest[0])  # type: ignore[index]
-
-
-def _require_printable(
-    connection: Connection, template: KeptTemplate, *, issuer_id: str, issuer_version: int
-) -> None:
-    """Refuse a template that asks for what will not be there, before everybody's certificate fails."""
-    row = connection.execute(
-        "select url, signatory_name, signatory_designation from registry.issuer_versions "
-        "where issuer_id = %s and version = %s",
-        (issuer_id, issuer_version),
-    ).fetchone()
-    optional = dict(zip(("issuer_url", "signatory_name", "signatory_designation"), row or (), strict=False))
-    there = PRINTED_FIELDS - {name for name, value in optional.items() if value is None}
-    lacking = sorted(template.required_fields - there)
-    if lacking:
-        raise RegistryError(
-            "template_not_usable",
-            f"template {template.template_id} requires {', '.join(lacking)}, which issuer {issuer_id} or the "
-            "platform does not give; mark it optional, or complete the issuer",
-        )
-
-
-def _keep_template(connection: Connection, template: KeptTemplate) -> None:
-    connection.execute(
-        "insert into registry.template_versions (template_id, version, archive) values (%s, %s, %s) "
-        "on conflict do nothing",
-        (template.template_id, template.version, template.archive),
+_INSERT: LiteralString = """
+    insert into registry.attachments
+        (course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, valid_from,
+         valid_to, asserted_by, reason)
+    values (
+        %(course_id)s, %(tenant_id)s, %(template_id)s, %(template_version)s, %(issuer_id)s,
+        %(issuer_version)s, %(criteria)s, %(valid_from)s, %(valid_to)s, %(asserted_by)s, %(reason)s
     )
+    returning attachment_id
+"""
 
 
-def _note_change(connection: Connection, course_id: str) -> None:
+def open_attachment(
+    connection: Connection,
+    terms: Terms,
+    *,
+    valid_from: datetime,
+    valid_to: datetime | None,
+    by: Actor,
+    reason: str | None,
+) -> Attachment:
+    """Add an attachment, in the caller's transaction."""
+    values = asdict(terms) | {
+        "criteria": Jsonb(dict(terms.criteria)),
+        "valid_from": valid_from,
+        "valid_to": valid_to,
+        "asserted_by": by.username,
+        "reason": reason,
+    }
+    row = connection.execute(_INSERT, values).fetchone()
+    return get_attachment(connection, cast(UUID, row[0]))  # type: ignore[index]
+
+
+def close_attachment(connection: Connection, attachment: Attachment, *, at: datetime) -> Attachment:
+    """End an attachment, in the caller's transaction."""
     connection.execute(
-        "insert into ops.changed_keys (kind, course_id) values ('attachment', %s)", (course_id,)
+        "update registry.attachments set valid_to = %s where attachment_id = %s",
+        (at, attachment.attachment_id),
+    )
+    return get_attachment(connection, attachment.attachment_id)
+
+
+def note_attachment_change(
+    connection: Connection,
+    action: str,
+    *,
+    by: Actor,
+    before: Attachment | None,
+    after: Attachment,
+    reason: str | None = None,
+) -> None:
+    """Have the decisions of the course made again and add what became of its certificate to the record of
+    changes, in the caller's transaction.
+    """
+    connection.execute(
+        "insert into ops.changed_keys (kind, course_id) values ('attachment', %s)", (after.course_id,)
+    )
+    record_change(
+        connection,
+        action,
+        by=by,
+        kind="attachment",
+        subject_id=after.course_id,
+        tenant_id=after.tenant_id,
+        before=before.as_dict() if before else None,
+        after=after.as_dict() | ({"reason": reason} if reason else {}),
     )

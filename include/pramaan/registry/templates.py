@@ -1,0 +1,74 @@
+"""Templates as the registry keeps them: by content hash, for ever (table `registry.template_versions`)."""
+
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from pramaan.database.connect import Connection
+from pramaan.errors import RegistryError
+
+__all__ = ["PRINTED_FIELDS", "KeptTemplate", "keep_template", "require_usable", "template_archive"]
+
+PRINTED_FIELDS: Final = frozenset({
+    "certificate_id", "recipient_name", "course_name", "completed_at", "issuer_name", "issuer_url",
+    "signatory_name", "signatory_designation", "verify_url", "language",
+})  # fmt: skip
+"""Every field that a certificate can print; some are empty when the issuer leaves them out."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTemplate:
+    """A template folder as the registry keeps it: its id, content hash and archive."""
+
+    template_id: str
+    version: str
+    archive: bytes = field(repr=False)
+    required_fields: frozenset[str] = frozenset()
+
+
+def keep_template(connection: Connection, template: KeptTemplate) -> None:
+    """Keep this version, in the caller's transaction; the same version again changes nothing."""
+    connection.execute(
+        "insert into registry.template_versions as kept (template_id, version, archive, required_fields) "
+        "values (%s, %s, %s, %s) on conflict (template_id, version) "
+        "do update set required_fields = excluded.required_fields "
+        "where kept.required_fields <> excluded.required_fields",
+        (template.template_id, template.version, template.archive, sorted(template.required_fields)),
+    )
+
+
+def template_archive(connection: Connection, template_id: str, version: str) -> bytes:
+    """The archive of a kept template version. Raises KeyError when there is none."""
+    row = connection.execute(
+        "select archive from registry.template_versions where template_id = %s and version = %s",
+        (template_id, version),
+    ).fetchone()
+    if row is None:
+        raise KeyError((template_id, version))
+    return cast(bytes, row[0])
+
+
+def require_usable(
+    connection: Connection, template_id: str, version: str, *, issuer_id: str, issuer_version: int
+) -> None:
+    """Refuse a kept template that asks for what will not be there, before everybody's certificate fails.
+
+    Raises RegistryError `template_not_usable`.
+    """
+    row = connection.execute(
+        "select templates.required_fields, "
+        "issuers.url, issuers.signatory_name, issuers.signatory_designation "
+        "from registry.template_versions as templates, registry.issuer_versions as issuers "
+        "where templates.template_id = %s and templates.version = %s "
+        "and issuers.issuer_id = %s and issuers.version = %s",
+        (template_id, version, issuer_id, issuer_version),
+    ).fetchone()
+    required, *details = row or ((),)
+    optional = dict(zip(("issuer_url", "signatory_name", "signatory_designation"), details, strict=False))
+    there = PRINTED_FIELDS - {name for name, value in optional.items() if value is None}
+    lacking = sorted(set(cast(list[str], required)) - there)
+    if lacking:
+        raise RegistryError(
+            "template_not_usable",
+            f"template {template_id} requires {', '.join(lacking)}, which issuer {issuer_id} or the platform "
+            "does not give; mark it optional, or complete the issuer",
+        )

@@ -1,0 +1,51 @@
+"""Migrations over a database that has lived: what was there stays, and what is new fits it."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+from pramaan.database import migrate as module
+from pramaan.database.connect import connect
+from pramaan.database.migrate import migrate, schema_is_current
+from pramaan.settings import Settings
+from worlds import database_url
+
+
+def migrate_to(url: str, revision: str) -> None:
+    """Every schema of ours made anew, as far as a revision."""
+    with connect(url) as connection:
+        connection.execute(
+            "drop schema raw, registry, ops, staging, intermediate, marts cascade; create schema ops"
+        )
+    config = Config()
+    config.set_main_option("script_location", str(Path(module.__file__).parent / "migrations"))
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+def test_a_certificate_revoked_before_reasons_were_kept_stays_revoked(settings: Settings) -> None:
+    url = database_url(settings)
+    migrate_to(url, "0003")
+    with connect(url) as connection:
+        connection.execute(
+            "insert into registry.issuers values ('b', 't'); "
+            "insert into registry.issuer_versions (issuer_id, version, name, recorded_by) "
+            "values ('b', 1, 'B', 'x'); "
+            "insert into registry.template_versions (template_id, version, archive) values ('c', '1', ''); "
+            "with attachment as (insert into registry.attachments (course_id, tenant_id, template_id, "
+            "template_version, issuer_id, issuer_version, valid_from, asserted_by) "
+            "values ('c', 't', 'c', '1', 'b', 1, now(), 'x') returning attachment_id) "
+            "insert into registry.certificates (certificate_id, user_id, course_id, batch_id, attachment_id, "
+            "recipient_name, completed_at, status, render_input) "
+            "select 'r', 'u', 'c', 'b', attachment_id, 'A', now(), 'revoked', '{}' from attachment"
+        )
+    migrate(url)
+    assert schema_is_current(url)
+    with connect(url) as connection:
+        row = connection.execute("select status, revoked_at is null from registry.certificates").fetchone()
+    assert row == ("revoked", False)

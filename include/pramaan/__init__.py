@@ -2,15 +2,17 @@
 
 Rooms, each of which knows only those below it (proven by the import contracts in `pyproject.toml`):
 
-    cli, orchestration    commands; what Airflow's DAGs call (the only module that imports Airflow)
+    cli, orchestration    commands; what Airflow runs of us (the only room that imports Airflow)
     bench                 every figure in BENCHMARKS.md
     host                  the processes on this machine: Postgres, supervisor, Airflow's settings
     sample                the bundled sample feeds
-    pipeline              one run: load -> decide -> enqueue -> issue
+    web, pipeline         the API and its pages; one run: load -> decide -> enqueue -> issue
     certificates          pending certificates -> PDFs in the store -> recorded
-    registry              issuers, templates, attachments
+    registry              issuers, attachments, certificates' records, grants, the record of changes
     warehouse             the dbt project and the decisions it defines
     feeds                 landing folder -> raw tables
     database              connections, migrations, the pipeline's lock
-    settings, errors      the environment, parsed once; the error tree
+    settings              the environment, parsed once
+    localisation          every text that people read in their own language
+    errors                the error tree
 """

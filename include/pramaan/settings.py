@@ -4,11 +4,11 @@ Without any variable set, everything lives under `./.pramaan` (the *home*), serv
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pramaan.errors import SettingsError
@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     public_url: str = ""
     port_base: int = Field(default=18080, ge=1024, le=65000)
     timezone: str = "Asia/Kolkata"
+    jwt_public_key: Path | None = None
+    jwt_jwks_url: str = ""
+    jwt_audience: str = ""
+    jwt_issuer: str = ""
 
     @field_validator("timezone")
     @classmethod
@@ -61,9 +65,19 @@ class Settings(BaseSettings):
             )
         return value.rstrip("/")
 
+    @model_validator(mode="after")
+    def _one_source_of_keys(self) -> Self:
+        if self.jwt_public_key and self.jwt_jwks_url:
+            raise ValueError("PRAMAAN_JWT_PUBLIC_KEY and PRAMAAN_JWT_JWKS_URL: set one of the two")
+        if (self.jwt_public_key or self.jwt_jwks_url) and not self.jwt_issuer:
+            raise ValueError("PRAMAAN_JWT_ISSUER: say whose tokens count, as they name it in `iss`")
+        return self
+
     @property
     def pipeline_database_url(self) -> str | None:
-        """The configured database for the pipeline, whose session locks need a connection of their own."""
+        """The configured database for whoever needs sessions of their own, past any pooler: the pipeline for
+        its locks, the API since it has a pool itself.
+        """
         url = self.database_direct_url or self.database_url
         return url.get_secret_value() if url else None
 
@@ -93,6 +107,11 @@ class Settings(BaseSettings):
         return self.port_base + 1
 
     @property
+    def api_port(self) -> int:
+        """The API by itself, `pramaan serve`."""
+        return self.port_base + 2
+
+    @property
     def secrets(self) -> Path:
         """Folder of this home's generated secrets, readable by its owner only."""
         return self.home / "secrets"
@@ -111,5 +130,8 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [f"PRAMAAN_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        lines = [
+            f"PRAMAAN_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else e["msg"]
+            for e in error.errors()
+        ]
         raise SettingsError("; ".join(lines)) from error

@@ -89,7 +89,7 @@ MISTAKES = {
         "--reason",
     ),
     "instant without zone": (("detach", "c", "--from", "2020-01-01T00:00:00"), "no time zone"),
-    "nothing attached": (("detach", "c"), "no open certificate"),
+    "nothing attached": (("detach", "c"), "no certificate in force"),
     "no feeds": (("load", "/proc/self/fdinfo"), "holds no feeds"),
 }
 

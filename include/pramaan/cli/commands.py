@@ -6,6 +6,7 @@ import logging
 
 import click
 
+from pramaan.cli.access import grant, serve, token
 from pramaan.cli.bench import bench
 from pramaan.cli.pipeline import issue, load
 from pramaan.cli.platform import down, prepare, psql, status, up
@@ -25,5 +26,12 @@ def pramaan(*, verbose: bool) -> None:
     )
 
 
-for command in (up, down, status, prepare, psql, load, issue, attach, detach, issuer, bench):
+_COMMANDS = (
+    *(up, down, status, prepare, psql, serve),
+    *(load, issue),
+    *(issuer, attach, detach, grant, token),
+    bench,
+)
+
+for command in _COMMANDS:
     pramaan.add_command(command)

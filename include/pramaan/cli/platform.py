@@ -3,10 +3,14 @@
 import os
 import re
 import shutil
+from typing import TYPE_CHECKING
 
 import click
 
 from pramaan.cli.console import json_option, print_json, print_table, step
+
+if TYPE_CHECKING:
+    from pramaan.pipeline import Pipeline
 
 __all__ = ["down", "prepare", "psql", "status", "up"]
 
@@ -20,11 +24,13 @@ __all__ = ["down", "prepare", "psql", "status", "up"]
 def up(*, sample: bool) -> None:
     """Start the platform: Postgres, the registry, the rules, and Airflow's four parts."""
     from pramaan.cli.workplace import open_pipeline
+    from pramaan.host.airflow import first_admin
     from pramaan.host.platform import start_airflow
     from pramaan.settings import load_settings
 
     settings = load_settings()
     pipeline = open_pipeline(settings)
+    _grant_first_admin(pipeline, first_admin(os.environ))
     start_airflow(settings, report=step)
     if sample:
         from pramaan.cli.sample import run_sample
@@ -33,13 +39,16 @@ def up(*, sample: bool) -> None:
 
 
 @click.command()
-def prepare() -> None:
+@click.option("--first-admin", metavar="USER", help="Granted the role admin, once.")
+def prepare(*, first_admin: str | None) -> None:
     """Bring the database to what this version expects: schema, rules, printable characters. Starts nothing
     else.
     """
     from pramaan.cli.workplace import open_pipeline
 
-    open_pipeline()
+    pipeline = open_pipeline()
+    if first_admin:
+        _grant_first_admin(pipeline, first_admin)
     click.echo("The database is up to date.")
 
 
@@ -92,6 +101,14 @@ def status(*, as_json: bool) -> None:
     print_table("Processes", seen["processes"])
     print_table("Waits", seen["waiting"])
     print_table("Failed", seen["failed"])
+
+
+def _grant_first_admin(pipeline: "Pipeline", username: str) -> None:
+    from pramaan.registry.grants import grant_first_admin
+
+    with pipeline.connect() as connection:
+        if grant_first_admin(connection, username):
+            step(f"{username} is admin of all tenants")
 
 
 def _without_password(url: str) -> str:

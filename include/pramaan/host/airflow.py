@@ -29,6 +29,7 @@ __all__ = [
     "admin_password_file",
     "airflow_environment",
     "airflow_programs",
+    "first_admin",
     "part_names",
     "working_folder",
 ]
@@ -181,6 +182,13 @@ def _pramaan_variables(settings: "Settings", connections: Connections) -> dict[s
 def admin_password_file(settings: "Settings") -> Path:
     """The file that Airflow's sign-in reads: JSON, user name -> password."""
     return settings.secrets / "airflow_passwords.json"
+
+
+def first_admin(environment: Mapping[str, str]) -> str:
+    """The first user whom Airflow's own sign-in knows as an admin."""
+    users = environment.get("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS") or "admin:admin"
+    pairs = (user.strip().rpartition(":") for user in users.split(","))
+    return next((name for name, _, role in pairs if role == "admin" and name), "admin")
 
 
 def airflow_programs(settings: "Settings", *, environment: Mapping[str, str]) -> list[Program]:

@@ -42,6 +42,14 @@ def _password() -> bytes:
     return secrets.token_urlsafe(32).encode()
 
 
+def _signing_key() -> bytes:
+    """An Ed25519 private key, as PEM."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
 def _fernet_key() -> bytes:
     return base64.urlsafe_b64encode(secrets.token_bytes(32))
 
@@ -55,6 +63,8 @@ _SECRETS: Final[dict[str, Callable[[], bytes]]] = {
     "airflow_jwt_secret": _password,
     "airflow_api_secret_key": _password,
     "certificate_id.key": lambda: secrets.token_bytes(32),
+    "token_signing.key": _signing_key,
+    "form_seal.key": _password,
 }
 
 

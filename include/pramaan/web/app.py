@@ -1,0 +1,96 @@
+"""The app: every call of `/pramaan`, for whoever mounts it, who also says how callers sign in.
+
+doors      what every request passes: size, sign-in, headers
+callers    what the caller may do and where
+routes     courses, issuers, templates, people, certificates, labels: the API
+pages      the pages for people
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware import Middleware
+
+from pramaan.settings import Settings
+from pramaan.web import certificates, courses, issuers, labels, pages, people, previews, templates
+from pramaan.web.database import Database
+from pramaan.web.doors import AnswerFaults, LimitBodies, RequireSignIn, SetSecurityHeaders
+from pramaan.web.problems import FieldProblem, Problem, handle_problems
+from pramaan.web.sign_in import SignIn
+
+__all__ = ["PREFIX", "create_app"]
+
+PREFIX: Final = "/pramaan"
+"""Where the app is mounted, wherever that is."""
+
+_PUBLIC: Final = ("/openapi.json", pages.STYLESHEET)
+"""What nobody need sign in for, for it holds no data: what the calls are, and how the pages look."""
+
+_FORMS: Final = (pages.PAGES,)
+"""Pages whose forms prove where they come from."""
+
+
+def create_app(
+    sign_in: SignIn, *, settings: Callable[[], Settings], database_url: Callable[[], str]
+) -> FastAPI:
+    """The app, with `sign_in` to tell who calls.
+
+    Reads and opens nothing before it is started: `settings` and `database_url` are asked then.
+    """
+    database = Database(database_url)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.settings = settings()
+        app.state.public_url = app.state.settings.public_base_url
+        database.open()
+        try:
+            yield
+        finally:
+            database.close()
+
+    app = FastAPI(
+        title="Pramaan",
+        version="1",
+        description="Course-completion certificates: asserted, issued, explained, revoked.",
+        lifespan=lifespan,
+        # It would send a caller, token and all, to an address made of what the request says of its host.
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        middleware=[
+            Middleware(SetSecurityHeaders),
+            Middleware(AnswerFaults, refuse=pages.refuse),
+            Middleware(LimitBodies),
+            Middleware(RequireSignIn, sign_in=sign_in, public=_PUBLIC, forms=_FORMS),
+        ],
+    )
+    app.state.database = database
+    handle_problems(app, refuse=pages.refuse)
+    for part in (courses, previews, issuers, templates, people, certificates, labels, pages):
+        app.include_router(part.router)
+    app.openapi = lambda: _description(app)  # type: ignore[method-assign]
+    return app
+
+
+def _description(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with what the framework does not say by itself: problems and bearer tokens."""
+    if app.openapi_schema is None:
+        description = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        parts = description.setdefault("components", {})
+        reference = "#/components/schemas/{model}"
+        parts.setdefault("schemas", {}).update(
+            {
+                "FieldProblem": FieldProblem.model_json_schema(),
+                "Problem": Problem.model_json_schema(ref_template=reference) | {"$defs": {}},
+            }
+        )
+        parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+        description["security"] = [{"token": []}]
+        app.openapi_schema = description
+    return app.openapi_schema

@@ -1,0 +1,161 @@
+"""Courses and the certificates asserted to them: `/v1/courses`."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict
+
+from pramaan.database.connect import Connection
+from pramaan.registry import assertions
+from pramaan.registry.attachments import Attachment, attachment_in_force
+from pramaan.registry.courses import ListedCourse, list_courses
+from pramaan.web.callers import Caller, CallerDep
+from pramaan.web.database import DatabaseDep
+from pramaan.web.problems import ProblemError, problem_responses
+from pramaan.web.visible import READERS, assertion_terms, visible_course, visible_history
+from pramaan.web.words import Assertion, IdInPath, IdInQuery, Text
+
+__all__ = ["router"]
+
+
+router = APIRouter(
+    prefix="/v1/courses", tags=["courses"], responses=problem_responses(401, 403, 404, 422, 503)
+)
+
+
+class AttachmentBody(BaseModel):
+    """A certificate asserted to a course, in force from `valid_from` until `valid_to`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    attachment_id: UUID
+    course_id: str
+    tenant_id: str
+    template_id: str
+    template_version: str
+    issuer_id: str
+    issuer_version: int
+    criteria: dict[str, Any]
+    valid_from: datetime
+    valid_to: datetime | None
+    asserted_by: str
+    asserted_at: datetime
+    reason: str | None
+
+
+class CourseBody(BaseModel):
+    """A course by its newest version, and the certificate that it offers."""
+
+    course_id: str
+    tenant_id: str
+    name: str
+    status: str
+    published_at: datetime | None
+    offers_certificate: bool
+    template_id: str | None
+    issuer_id: str | None
+    criteria: dict[str, Any] | None
+    valid_from: datetime | None
+
+
+class CoursesBody(BaseModel):
+    """A page of courses; `next_after` is the `after` of the next page, null on the last."""
+
+    courses: list[CourseBody]
+    next_after: str | None
+
+
+class HistoryBody(BaseModel):
+    """Every certificate that the course has offered, the newest first."""
+
+    course_id: str
+    history: list[AttachmentBody]
+
+
+def _terms(connection: Connection, course_id: str, body: Assertion, *, caller: Caller) -> dict[str, Any]:
+    course = visible_course(connection, course_id, caller=caller)
+    caller.require("badge_creator", tenant_id=course.tenant_id)
+    return assertion_terms(connection, body, caller=caller, channel="api")
+
+
+@router.get("")
+def courses(  # noqa: PLR0917 - the framework passes them by name
+    caller: CallerDep,
+    database: DatabaseDep,
+    offers_certificate: bool | None = None,
+    q: Annotated[Text | None, Query(description="A course's id, or a part of its name.")] = None,
+    after: Annotated[IdInQuery | None, Query(description="`next_after` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> CoursesBody:
+    """Courses of the caller's tenants, by id; with `offers_certificate=true` those that offer one now."""
+    with database.connection() as connection:
+        listed = list_courses(
+            connection,
+            tenants=caller.tenants(*READERS),
+            offers_certificate=offers_certificate,
+            search=q,
+            after=after,
+            limit=limit + 1,
+        )
+    page = [_course_body(one) for one in listed[:limit]]
+    return CoursesBody(courses=page, next_after=page[-1].course_id if len(listed) > limit else None)
+
+
+@router.get("/{course_id}/certificate")
+def certificate(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> AttachmentBody:
+    """The certificate that the course offers now."""
+    with database.connection() as connection:
+        visible_course(connection, course_id, caller=caller)
+        attachment = attachment_in_force(connection, course_id)
+    if attachment is None:
+        raise ProblemError(404, "certificate_not_attached", f"course {course_id} offers no certificate now")
+    return _attachment_body(attachment)
+
+
+@router.get("/{course_id}/certificate/history")
+def history(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> HistoryBody:
+    """Every certificate that the course has offered, the newest first."""
+    with database.connection() as connection:
+        visible_course(connection, course_id, caller=caller)
+        versions = visible_history(connection, course_id, caller=caller)
+    return HistoryBody(course_id=course_id, history=[_attachment_body(one) for one in versions])
+
+
+@router.post("/{course_id}/certificate", status_code=201, responses=problem_responses(400, 409, 413, 415))
+def assert_certificate(
+    course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep
+) -> AttachmentBody:
+    """Assert a certificate to a course that offers none, from now on."""
+    with database.connection() as connection:
+        terms = _terms(connection, course_id, body, caller=caller)
+        return _attachment_body(assertions.attach(connection, course_id, **terms))
+
+
+@router.put("/{course_id}/certificate", responses=problem_responses(400, 409, 413, 415))
+def replace_certificate(
+    course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep
+) -> AttachmentBody:
+    """Replace the certificate of a course from now on. What was earned before stays as it was earned."""
+    with database.connection() as connection:
+        terms = _terms(connection, course_id, body, caller=caller)
+        return _attachment_body(assertions.replace(connection, course_id, **terms))
+
+
+@router.delete("/{course_id}/certificate", status_code=204, response_class=Response)
+def remove_certificate(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> None:
+    """Remove the certificate from a course from now on. What was earned before stays earned."""
+    with database.connection() as connection:
+        course = visible_course(connection, course_id, caller=caller)
+        caller.require("badge_creator", tenant_id=course.tenant_id)
+        assertions.detach(connection, course_id, by=caller.actor("api"))
+
+
+def _course_body(listed: ListedCourse) -> CourseBody:
+    return CourseBody(**asdict(listed), offers_certificate=listed.offers_certificate)
+
+
+def _attachment_body(attachment: Attachment) -> AttachmentBody:
+    return AttachmentBody.model_validate(attachment)

@@ -1,0 +1,57 @@
+"""The app's connections to Postgres: a pool, opened with the app."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from psycopg_pool import ConnectionPool
+
+from pramaan.database.connect import Connection
+
+__all__ = ["Database", "DatabaseDep"]
+
+_MOST_CONNECTIONS: Final = 8
+_PATIENCE_SECONDS: Final = 5.0
+_OPTIONS: Final = "-c timezone=UTC -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
+
+
+class Database:
+    """A pool of autocommit connections in UTC; a statement ends after 30 seconds."""
+
+    def __init__(self, url: Callable[[], str]) -> None:
+        self._url = url
+        self._pool: ConnectionPool[Connection] | None = None
+
+    def open(self) -> None:
+        """Start the pool; it reaches the server in the background."""
+        self._pool = ConnectionPool(
+            self._url(),
+            kwargs={"autocommit": True, "application_name": "pramaan web", "options": _OPTIONS},
+            min_size=1,
+            max_size=_MOST_CONNECTIONS,
+            timeout=_PATIENCE_SECONDS,
+            check=ConnectionPool.check_connection,
+            open=True,
+        )
+
+    def close(self) -> None:
+        """End every connection."""
+        if self._pool is not None:
+            self._pool.close()
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection for the block. Raises PoolTimeout when none is to be had, else what psycopg raises."""
+        assert self._pool is not None, "the app is not started"  # noqa: S101 - a fault of ours, not of a caller
+        with self._pool.connection() as connection:
+            yield connection
+
+
+async def database_of(request: Request) -> Database:
+    """The app's database. Asynchronous only so that it does not take a thread to say so."""
+    database: Database = request.app.state.database
+    return database
+
+
+DatabaseDep = Annotated[Database, Depends(database_of)]

@@ -1,0 +1,29 @@
+"""The texts that a portal shows: `/v1/labels`."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from pramaan.localisation import LANGUAGES, labels_in
+from pramaan.web.problems import problem_responses
+from pramaan.web.words import IdInPath
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/labels", tags=["labels"], responses=problem_responses(401, 404, 422, 503))
+
+
+class LabelsBody(BaseModel):
+    """Texts by their stable keys, in a language and the direction it is written in."""
+
+    language: str
+    direction: Literal["ltr", "rtl"]
+    labels: dict[str, str]
+
+
+@router.get("/{language}")
+def labels(language: IdInPath) -> LabelsBody:
+    """The certificate button, and what a portal says when it is offline or a certificate is unavailable."""
+    texts = labels_in(language)
+    return LabelsBody(language=language, direction=LANGUAGES[language].direction, labels=texts)

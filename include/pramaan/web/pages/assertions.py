@@ -1,0 +1,195 @@
+"""Asserting, updating and removing a course's certificate, each with a page before it that says what it does.
+
+Nothing is changed before its effect was shown: the form leads to a preview, and only that to the change.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import HTMLResponse, Response
+
+from pramaan.certificates.bundled import bundled_template
+from pramaan.database.connect import Connection
+from pramaan.errors import BusyError, DatabaseError, PramaanError, RegistryError
+from pramaan.registry import assertions
+from pramaan.registry.attachments import Criteria, attachment_in_force
+from pramaan.registry.courses import Course, published_course
+from pramaan.web.pages.courses import course_page
+from pramaan.web.pages.desk import Desk, DeskDep
+from pramaan.web.pages.forms import CertificateForm, Purpose, RemovalForm
+from pramaan.web.pages.render import PAGES
+from pramaan.web.pages.views import Asked, CertificateView, ConfirmView, GroupView, Names, RemoveView
+from pramaan.web.previews import PreviewBody, preview_for
+from pramaan.web.problems import ProblemError
+from pramaan.web.visible import assertion_terms, require_issuer_of, visible_course
+from pramaan.web.words import IdInPath
+
+if TYPE_CHECKING:
+    from pramaan.web.words import Assertion
+
+__all__ = ["router"]
+
+router = APIRouter(prefix=f"{PAGES}/courses/{{course_id}}", include_in_schema=False)
+
+FormDep = Annotated[CertificateForm, Depends()]
+RemovalDep = Annotated[RemovalForm, Depends()]
+
+
+@router.post("/edit")
+def edit(desk: DeskDep, course_id: IdInPath, form: FormDep) -> Response:
+    """Back from the preview to the form, with what was filled in."""
+    return _act(
+        desk, course_id, form, purpose="certificate",
+        act=lambda connection, seen: course_page(desk, connection, seen, form=form),
+    )  # fmt: skip
+
+
+@router.post("/preview")
+def preview(desk: DeskDep, course_id: IdInPath, form: FormDep) -> Response:
+    """Who would get the certificate as it was filled in; changes nothing."""
+
+    def act(connection: Connection, seen: Course) -> Response:
+        assertion = form.assertion()
+        published_course(connection, seen.course_id)
+        bundled_template(assertion.template_id)
+        require_issuer_of(connection, seen, assertion.issuer_id, caller=desk.caller)
+        return _confirm_page(desk, connection, seen, form=form, assertion=assertion)
+
+    return _act(desk, course_id, form, purpose="certificate", act=act)
+
+
+@router.post("/assert")
+def assert_certificate(desk: DeskDep, course_id: IdInPath, form: FormDep) -> Response:
+    """Assert the certificate to a course that offers none."""
+
+    def act(connection: Connection, seen: Course) -> Response:
+        terms = _terms(desk, connection, form.assertion())
+        assertions.attach(connection, seen.course_id, **terms)
+        return desk.done("asserted", "courses", seen.course_id)
+
+    return _act(desk, course_id, form, purpose="certificate", act=act)
+
+
+@router.post("/update")
+def update(desk: DeskDep, course_id: IdInPath, form: FormDep) -> Response:
+    """Replace the certificate that was seen."""
+
+    def act(connection: Connection, seen: Course) -> Response:
+        terms = _terms(desk, connection, form.assertion())
+        expected = _seen(form)
+        after = assertions.replace(connection, seen.course_id, **terms, expected=expected)
+        is_same = after.attachment_id == expected
+        return desk.done("unchanged" if is_same else "updated", "courses", seen.course_id)
+
+    return _act(desk, course_id, form, purpose="certificate", act=act)
+
+
+@router.get("/remove")
+def confirm_removal(desk: DeskDep, course_id: IdInPath) -> HTMLResponse:
+    """What removing the certificate would do; changes nothing."""
+    with desk.database.connection() as connection:
+        seen = _changeable(connection, course_id, desk=desk)
+        in_force = attachment_in_force(connection, course_id)
+        if in_force is None:
+            return course_page(desk, connection, seen, error=_not_attached())
+        found = _preview(desk, connection, seen, Asked.of(in_force.criteria))
+        names = Names.seen_by(desk.caller, connection)
+    view = RemoveView(
+        course=seen,
+        in_force=CertificateView.of(in_force, names, is_in_force=True),
+        losing=found.in_progress.would_get if found else None,
+        in_progress=found.in_progress.total if found else None,
+        seen=str(in_force.attachment_id),
+        seal=desk.seals.seal("removal"),
+    )
+    return desk.frame.page("remove.html", view, here=("courses", course_id, "remove"))
+
+
+@router.post("/remove")
+def remove(desk: DeskDep, course_id: IdInPath, form: RemovalDep) -> Response:
+    """Remove the certificate that was seen."""
+
+    def act(connection: Connection, seen: Course) -> Response:
+        by = desk.caller.actor("page")
+        assertions.detach(connection, seen.course_id, by=by, expected=_seen(form))
+        return desk.done("removed", "courses", seen.course_id)
+
+    return _act(desk, course_id, form, purpose="removal", act=act)
+
+
+def _act(
+    desk: Desk,
+    course_id: str,
+    form: CertificateForm | RemovalForm,
+    *,
+    purpose: Purpose,
+    act: Callable[[Connection, Course], Response],
+) -> Response:
+    """What `act` answers, for somebody who may change the course; refused, the course's page says why and
+    keeps what was filled in.
+    """
+    with desk.database.connection() as connection:
+        seen = _changeable(connection, course_id, desk=desk)
+        try:
+            desk.seals.require(purpose, form.seal)
+            return act(connection, seen)
+        except (ProblemError, PramaanError) as error:
+            filled = form if isinstance(form, CertificateForm) else None
+            return course_page(desk, connection, seen, form=filled, error=error)
+
+
+def _changeable(connection: Connection, course_id: str, *, desk: Desk) -> Course:
+    """The course. Raises ProblemError 404 to who may not see it, 403 to who may not change it."""
+    seen = visible_course(connection, course_id, caller=desk.caller)
+    desk.caller.require("badge_creator", tenant_id=seen.tenant_id)
+    return seen
+
+
+def _terms(desk: Desk, connection: Connection, assertion: "Assertion") -> dict[str, Any]:
+    return assertion_terms(connection, assertion, caller=desk.caller, channel="page")
+
+
+def _seen(form: CertificateForm | RemovalForm) -> UUID:
+    """The attachment that the page showed; one that never was when it showed none."""
+    try:
+        return UUID(form.seen)
+    except ValueError:
+        return UUID(int=0)
+
+
+def _not_attached() -> RegistryError:
+    return RegistryError("certificate_not_attached", "the course has no certificate in force")
+
+
+def _preview(desk: Desk, connection: Connection, course: Course, asked: Asked) -> PreviewBody | None:
+    """Nothing when the rules give no answer in time: who must change something can, all the same."""
+    criteria = Criteria(asked.recipient_tenants, asked.minimum_score)
+    try:
+        return preview_for(connection, course.course_id, criteria=criteria, caller=desk.caller)
+    except (DatabaseError, BusyError):
+        return None
+
+
+def _confirm_page(
+    desk: Desk, connection: Connection, course: Course, *, form: CertificateForm, assertion: "Assertion"
+) -> HTMLResponse:
+    criteria = assertion.criteria.criteria()
+    asked = Asked.of(criteria.as_dict())
+    found = _preview(desk, connection, course, asked)
+    in_force = attachment_in_force(connection, course.course_id)
+    names = Names.seen_by(desk.caller, connection)
+    view = ConfirmView(
+        course=course,
+        in_force=CertificateView.of(in_force, names, is_in_force=True) if in_force else None,
+        template=names.template(assertion.template_id),
+        issuer=names.issuer(assertion.issuer_id),
+        asked=asked,
+        in_progress=GroupView.of(found.in_progress) if found else None,
+        completed=GroupView.of(found.completed) if found else None,
+        form=form,
+        seen=str(in_force.attachment_id) if in_force else "",
+        seal=desk.seals.seal("certificate"),
+    )
+    return desk.frame.page("confirm.html", view, here=("courses", course.course_id))

@@ -1,0 +1,224 @@
+"""Forms: the proof of where one comes from, and what it may say.
+
+A browser sends its cookies along with whatever another site has it send, so a cookie alone proves nothing.
+Every form carries a seal that only a page of ours could have given to this user; and a browser that says
+where a form comes from must say: from here.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from fastapi import File, Form, UploadFile
+from itsdangerous import BadData, URLSafeTimedSerializer
+from pydantic import BaseModel, ValidationError
+
+from pramaan.errors import SettingsError
+from pramaan.web.problems import FieldProblem, ProblemError
+from pramaan.web.words import Assertion, IssuerDetails, NewIssuer
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from pramaan.registry.attachments import Attachment
+    from pramaan.registry.issuers import IssuerVersion
+    from pramaan.settings import Settings
+
+__all__ = [
+    "CertificateForm",
+    "IssuerForm",
+    "Purpose",
+    "RemovalForm",
+    "Seals",
+    "require_same_site",
+]
+
+Purpose = Literal["certificate", "removal", "issuer"]
+
+Body = TypeVar("Body", bound=BaseModel)
+
+_VALID_SECONDS: Final = 4 * 60 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """Seals for one user, under this home's key."""
+
+    settings: "Settings"
+    username: str
+
+    def seal(self, purpose: Purpose) -> str:
+        """A seal for a form, good for four hours."""
+        return self._serializer(purpose).dumps(self.username)
+
+    def require(self, purpose: Purpose, seal: str) -> None:
+        """Raises ProblemError 403 `form_expired` unless the seal was given to this user for this, lately."""
+        try:
+            sealed_for = self._serializer(purpose).loads(seal, max_age=_VALID_SECONDS)
+        except BadData:
+            sealed_for = None
+        if sealed_for != self.username:
+            raise ProblemError(403, "form_expired", "the form was open too long; load the page again")
+
+    def _serializer(self, purpose: Purpose) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(
+            _key(self.settings.secrets / "form_seal.key"), salt=f"pramaan.pages.{purpose}"
+        )
+
+
+def require_same_site(request: "Request") -> None:
+    """Refuse what a browser says another site has it send.
+
+    Behind a proxy the address that people see is that of `Host` or the published one. Raises ProblemError 403
+    `form_not_trusted`.
+    """
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    ours = {request.headers.get("host", "").lower(), urlsplit(request.app.state.public_url).netloc.lower()}
+    if site not in {None, "same-origin"} or (origin is not None and _host(origin) not in ours - {""}):
+        raise ProblemError(403, "form_not_trusted", "the form comes from another site; nothing was changed")
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateForm:
+    """A certificate as it was filled in; `seen` is the attachment that was in force on the page."""
+
+    seal: Annotated[str, Form()] = ""
+    seen: Annotated[str, Form()] = ""
+    template_id: Annotated[str, Form()] = ""
+    issuer_id: Annotated[str, Form()] = ""
+    recipient_tenants: Annotated[str, Form()] = ""
+    minimum_score: Annotated[str, Form()] = ""
+
+    @classmethod
+    def of(cls, attachment: "Attachment | None") -> "CertificateForm":
+        """The certificate in force, to be changed."""
+        if attachment is None:
+            return cls()
+        tenants = attachment.criteria.get("recipient_tenants") or []
+        score = attachment.criteria.get("minimum_score")
+        return cls(
+            seen=str(attachment.attachment_id),
+            template_id=attachment.template_id,
+            issuer_id=attachment.issuer_id,
+            recipient_tenants="\n".join(tenants) if isinstance(tenants, list) else "",
+            minimum_score="" if score is None else str(score).removesuffix(".0"),
+        )
+
+    def assertion(self) -> Assertion:
+        """What is to be asserted. Raises ProblemError 422 `invalid_request` naming the fields."""
+        lines = (line.strip() for line in self.recipient_tenants.splitlines())
+        tenants = list(dict.fromkeys(line for line in lines if line))
+        criteria = {"recipient_tenants": tenants or None, "minimum_score": _number(self.minimum_score)}
+        return _checked(
+            Assertion,
+            {"template_id": self.template_id, "issuer_id": self.issuer_id, "criteria": criteria},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalForm:
+    """The removal of the certificate that was `seen`."""
+
+    seal: Annotated[str, Form()] = ""
+    seen: Annotated[str, Form()] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerForm:
+    """An issuer as it was filled in; `seen` is the version that the page showed, if any."""
+
+    seal: Annotated[str, Form()] = ""
+    seen: Annotated[str, Form()] = ""
+    id: Annotated[str, Form()] = ""
+    tenant_id: Annotated[str, Form()] = ""
+    name: Annotated[str, Form()] = ""
+    url: Annotated[str, Form()] = ""
+    email: Annotated[str, Form()] = ""
+    signatory_name: Annotated[str, Form()] = ""
+    signatory_designation: Annotated[str, Form()] = ""
+    signature: Annotated[UploadFile | None, File()] = None
+
+    @classmethod
+    def of(cls, version: "IssuerVersion") -> "IssuerForm":
+        """The details in force, to be changed."""
+        return cls(
+            seen=str(version.version),
+            id=version.issuer_id,
+            tenant_id=version.tenant_id,
+            name=version.name,
+            url=version.url or "",
+            email=version.email or "",
+            signatory_name=version.signatory_name or "",
+            signatory_designation=version.signatory_designation or "",
+        )
+
+    def new_issuer(self) -> NewIssuer:
+        """An issuer to be added. Raises ProblemError 422 `invalid_request` naming the fields."""
+        return _checked(NewIssuer, {"id": self.id.strip(), "tenant_id": self.tenant_id, **self._details()})
+
+    def details(self) -> IssuerDetails:
+        """An issuer's new details. Raises ProblemError 422 `invalid_request` naming the fields."""
+        return _checked(IssuerDetails, self._details())
+
+    def image(self) -> bytes | None:
+        """The picture that was chosen, if any."""
+        return (self.signature.file.read() or None) if self.signature else None
+
+    def _details(self) -> dict[str, Any]:
+        signatory = {
+            "name": self.signatory_name,
+            "designation": self.signatory_designation.strip() or None,
+        }
+        return {
+            "name": self.name,
+            "url": self.url.strip() or None,
+            "email": self.email.strip() or None,
+            "signatory": signatory if any(text.strip() for text in signatory.values() if text) else None,
+        }
+
+
+def _number(text: str) -> float | None:
+    """What was written; what is no number becomes one that no field takes."""
+    try:
+        return float(text) if text.strip() else None
+    except ValueError:
+        return float("nan")
+
+
+def _checked(kind: type[Body], values: dict[str, Any]) -> Body:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        errors = [FieldProblem(field=_field(one["loc"]), message=one["msg"]) for one in error.errors()]
+        names = ", ".join(dict.fromkeys(one.field for one in errors))
+        raise ProblemError(422, "invalid_request", f"cannot be used: {names}", errors=errors) from error
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    """The form's field for a place in the request: `criteria.minimum_score` is `minimum_score`."""
+    match location:
+        case ("criteria", str(name), *_):
+            return name
+        case ("signatory", str(name), *_):
+            return f"signatory_{name}"
+        case _:
+            return str(location[0])
+
+
+def _host(origin: str) -> str:
+    """The host and port of an `Origin`; empty for `null` and for what is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=8)
+def _key(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}; `pramaan prepare` makes it") from error

@@ -1,0 +1,256 @@
+"""What the pages show, as records: made from the registry's, and handed to the templates as they are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from pramaan.certificates.bundled import bundled_templates
+from pramaan.registry.issuers import IssuerVersion, list_issuers
+from pramaan.web.pages.texts import DONE, REASONS
+from pramaan.web.visible import READERS
+
+if TYPE_CHECKING:
+    from pramaan.certificates.template import Template
+    from pramaan.database.connect import Connection
+    from pramaan.registry.attachments import Attachment
+    from pramaan.registry.courses import Course, ListedCourse
+    from pramaan.web.callers import Caller
+    from pramaan.web.pages.forms import CertificateForm, IssuerForm
+    from pramaan.web.pages.refusals import Refusal
+    from pramaan.web.previews import GroupPreview, PersonPreview
+
+__all__ = [
+    "Asked",
+    "CertificateView",
+    "ConfirmView",
+    "CourseRow",
+    "CourseView",
+    "CoursesView",
+    "GroupView",
+    "IssuerView",
+    "IssuersView",
+    "Names",
+    "RemoveView",
+    "done_text",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Criteria as they are shown."""
+
+    recipient_tenants: tuple[str, ...]
+    minimum_score: float | None
+
+    @classmethod
+    def of(cls, criteria: Mapping[str, object] | None) -> "Asked":
+        """From what an attachment keeps."""
+        kept = criteria or {}
+        tenants = cast(list[str], kept.get("recipient_tenants") or [])
+        return cls(tuple(tenants), cast(float | None, kept.get("minimum_score")))
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Titles of templates and names of issuers that the caller sees, by id."""
+
+    templates: dict[str, "Template"]
+    issuers: dict[str, IssuerVersion]
+
+    @classmethod
+    def seen_by(cls, caller: "Caller", connection: "Connection") -> "Names":
+        """Read anew for each page: both change while we run."""
+        issuers = list_issuers(connection, tenants=caller.tenants(*READERS))
+        return cls(
+            {one.template_id: one for one in bundled_templates()}, {one.issuer_id: one for one in issuers}
+        )
+
+    def template(self, template_id: str) -> str:
+        """Its title; the id of one that is no longer there."""
+        known = self.templates.get(template_id)
+        return known.title if known else template_id
+
+    def issuer(self, issuer_id: str) -> str:
+        """Its name; the id of one that the caller does not see."""
+        known = self.issuers.get(issuer_id)
+        return known.name if known else issuer_id
+
+
+@dataclass(frozen=True, slots=True)
+class CourseRow:
+    """A line of the list of courses."""
+
+    course: "Course"
+    offers_certificate: bool
+    template: str
+    issuer: str
+    since: datetime | None
+    asked: Asked
+
+    @classmethod
+    def of(cls, listed: "ListedCourse", names: Names) -> "CourseRow":
+        """A course, and what it offers in words."""
+        return cls(
+            listed,
+            listed.offers_certificate,
+            names.template(listed.template_id or ""),
+            names.issuer(listed.issuer_id or ""),
+            listed.valid_from,
+            Asked.of(listed.criteria),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CoursesView:
+    """A page of the list of courses."""
+
+    rows: list[CourseRow]
+    search: str
+    offers: str
+    is_first: bool
+    next_after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateView:
+    """A version of a course's certificate."""
+
+    template_id: str
+    template: str
+    is_newest_template: bool
+    issuer: str
+    issuer_id: str
+    issuer_version: int
+    asked: Asked
+    since: datetime
+    until: datetime | None
+    by: str
+    at: datetime
+    reason: str | None
+    is_in_force: bool
+
+    @classmethod
+    def of(cls, attachment: "Attachment", names: Names, *, is_in_force: bool) -> "CertificateView":
+        """A version, in words."""
+        newest = names.templates.get(attachment.template_id)
+        return cls(
+            attachment.template_id,
+            names.template(attachment.template_id),
+            newest is None or newest.version == attachment.template_version,
+            names.issuer(attachment.issuer_id),
+            attachment.issuer_id,
+            attachment.issuer_version,
+            Asked.of(attachment.criteria),
+            attachment.valid_from,
+            attachment.valid_to,
+            attachment.asserted_by,
+            attachment.asserted_at,
+            attachment.reason,
+            is_in_force,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CourseView:
+    """A course: what is in force, the form to change it, and all that was."""
+
+    course: "Course"
+    is_published: bool
+    may_change: bool
+    in_force: CertificateView | None
+    history: list[CertificateView]
+    templates: list["Template"]
+    issuers: list[IssuerVersion]
+    form: "CertificateForm"
+    seal: str
+    refusal: "Refusal | None"
+    done: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """A group of the preview: who would get it, and of all others how many for which reason."""
+
+    total: int
+    would_get: int
+    would_not_get: int
+    getting: tuple["PersonPreview", ...]
+    others: tuple[tuple[str, int, tuple["PersonPreview", ...]], ...]
+
+    @classmethod
+    def of(cls, group: "GroupPreview") -> "GroupView":
+        """A group, with its reasons in words."""
+        entitled = next((one for one in group.decisions if one.decision == "entitled"), None)
+        others = [one for one in group.decisions if one.decision != "entitled"]
+        people = tuple(entitled.listed) if entitled else ()
+        counted = tuple((REASONS[one.decision], one.people, tuple(one.listed)) for one in others)
+        if group.entitled_otherwise:
+            earned = people if not group.would_get else ()
+            counted += ((REASONS["entitled"], group.entitled_otherwise, earned),)
+        return cls(
+            group.total, group.would_get, group.would_not_get, people if group.would_get else (), counted
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmView:
+    """What asserting or updating would do, before it is done. Without `preview` it could not be found out."""
+
+    course: "Course"
+    in_force: CertificateView | None
+    template: str
+    issuer: str
+    asked: Asked
+    in_progress: GroupView | None
+    completed: GroupView | None
+    form: "CertificateForm"
+    seen: str
+    seal: str
+
+    @property
+    def is_update(self) -> bool:
+        """Whether there is one already."""
+        return self.in_force is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveView:
+    """What removing would do; `losing` people in progress would get a certificate now (None: unknown)."""
+
+    course: "Course"
+    in_force: CertificateView
+    losing: int | None
+    in_progress: int | None
+    seen: str
+    seal: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssuersView:
+    """The issuers of the caller's tenants; `tenants` are those in which one may be added (None: any)."""
+
+    issuers: list[IssuerVersion]
+    may_add: bool
+    tenants: list[str] | None
+    form: "IssuerForm"
+    seal: str
+    refusal: "Refusal | None"
+    done: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerView:
+    """An issuer, to be read or changed."""
+
+    issuer: IssuerVersion
+    may_change: bool
+    form: "IssuerForm"
+    seal: str
+    refusal: "Refusal | None"
+    done: str | None
+
+
+def done_text(code: str | None) -> str | None:
+    """What was done, in words; nothing for a code that is not ours."""
+    return DONE.get(code or "")

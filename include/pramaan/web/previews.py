@@ -1,0 +1,142 @@
+"""Who would get a certificate, before it is asserted: `/v1/courses/{course_id}/certificate/preview`."""
+
+import threading
+from datetime import datetime
+from typing import Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from pramaan.certificates.bundled import bundled_template
+from pramaan.database.connect import Connection
+from pramaan.errors import BusyError
+from pramaan.registry.attachments import Criteria
+from pramaan.warehouse.preview import Decision, Group, Person, preview_assertion
+from pramaan.web.callers import Caller, CallerDep
+from pramaan.web.database import DatabaseDep
+from pramaan.web.problems import problem_responses
+from pramaan.web.visible import require_issuer_of, visible_course
+from pramaan.web.words import IdInPath, PossibleAssertion
+
+__all__ = [
+    "DecisionPreview",
+    "GroupPreview",
+    "PersonPreview",
+    "PreviewBody",
+    "few_at_once",
+    "preview_for",
+    "router",
+]
+
+_PATIENCE_SECONDS: Final = 2.0
+
+few_at_once = threading.BoundedSemaphore(2)
+"""Previews in the making, of this process. Those of the pages count, too."""
+
+router = APIRouter(
+    prefix="/v1/courses",
+    tags=["courses"],
+    responses=problem_responses(400, 401, 403, 404, 413, 415, 422, 503),
+)
+
+
+class PersonPreview(BaseModel):
+    """Somebody enrolled; without a name while the user is not known."""
+
+    user_id: str
+    batch_id: str
+    name: str | None
+
+
+class DecisionPreview(BaseModel):
+    """How many people meet a decision; of the first of them, those whom the caller's tenants know: users of
+    theirs, or not known yet, in batches of theirs.
+    """
+
+    decision: Decision
+    people: int
+    listed: list[PersonPreview]
+
+
+class GroupPreview(BaseModel):
+    """Those complete, or those in progress: how many there are, would get it, would not, and why."""
+
+    total: int
+    would_get: int = Field(description="By the certificate that is previewed.")
+    would_not_get: int
+    entitled_otherwise: int = Field(
+        description="Among `would_not_get`: those who have earned another already."
+    )
+    decisions: list[DecisionPreview]
+
+
+class PreviewBody(BaseModel):
+    """What asserting a certificate at `assumed_at` would do."""
+
+    course_id: str
+    assumed_at: datetime
+    completed: GroupPreview = Field(description="Complete already: the certificate counts from now on only.")
+    in_progress: GroupPreview = Field(
+        description="As if they completed now, with the scores they have so far."
+    )
+
+
+@router.post("/{course_id}/certificate/preview")
+def preview(
+    course_id: IdInPath, body: PossibleAssertion, caller: CallerDep, database: DatabaseDep
+) -> PreviewBody:
+    """Who among those complete or in progress would, and would not, get it, by reason. Changes nothing."""
+    with database.connection() as connection:
+        course = visible_course(connection, course_id, caller=caller)
+        caller.require("badge_creator", tenant_id=course.tenant_id)
+        if body.template_id is not None:
+            bundled_template(body.template_id)
+        if body.issuer_id is not None:
+            require_issuer_of(connection, course, body.issuer_id, caller=caller)
+        return preview_for(connection, course_id, criteria=body.criteria.criteria(), caller=caller)
+
+
+def preview_for(connection: Connection, course_id: str, *, criteria: Criteria, caller: Caller) -> PreviewBody:
+    """The preview as this caller may see it.
+
+    Raises BusyError while others are made: for a large course, one takes a core for seconds.
+    """
+    if not few_at_once.acquire(timeout=_PATIENCE_SECONDS):
+        raise BusyError("other previews are being made; try again in a moment")
+    try:
+        seen = preview_assertion(connection, course_id, criteria_json=criteria.as_json())
+    finally:
+        few_at_once.release()
+    return PreviewBody(
+        course_id=course_id,
+        assumed_at=seen.assumed_at,
+        completed=_group(seen.completed, caller),
+        in_progress=_group(seen.in_progress, caller),
+    )
+
+
+def _group(group: Group, caller: Caller) -> GroupPreview:
+    return GroupPreview(
+        total=group.total,
+        would_get=group.would_get,
+        would_not_get=group.total - group.would_get,
+        entitled_otherwise=group.entitled_otherwise,
+        decisions=[
+            DecisionPreview(
+                decision=met.decision,
+                people=met.people,
+                listed=[
+                    PersonPreview(user_id=person.user_id, batch_id=person.batch_id, name=person.name)
+                    for person in met.listed
+                    if _is_theirs(person, caller)
+                ],
+            )
+            for met in group.decisions
+            if met.people
+        ],
+    )
+
+
+def _is_theirs(person: Person, caller: Caller) -> bool:
+    tenants = {person.batch_tenant_id, person.recipient_tenant_id} - {None}
+    return all(caller.may("badge_creator", tenant_id=str(tenant)) for tenant in tenants)

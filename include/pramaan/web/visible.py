@@ -1,0 +1,87 @@
+"""What a caller may see. What they may not is answered like what does not exist."""
+
+from typing import Any, Final
+
+from pramaan.certificates.bundled import kept_template
+from pramaan.database.connect import Connection
+from pramaan.errors import RegistryError
+from pramaan.registry.attachments import Attachment, attachment_history
+from pramaan.registry.certificates import Certificate, find_certificate
+from pramaan.registry.changes import Channel
+from pramaan.registry.courses import Course, find_course
+from pramaan.registry.grants import Role
+from pramaan.registry.issuers import IssuerVersion, find_issuer
+from pramaan.web.callers import Caller
+from pramaan.web.problems import not_found
+from pramaan.web.words import Assertion
+
+__all__ = [
+    "READERS",
+    "assertion_terms",
+    "require_issuer_of",
+    "visible_certificate",
+    "visible_course",
+    "visible_history",
+    "visible_issuer",
+]
+
+READERS: Final[tuple[Role, ...]] = ("viewer", "mentor", "badge_creator", "portal")
+"""Everybody with a role in a tenant sees its courses and what they offer; there is nothing personal in it."""
+
+
+def visible_course(connection: Connection, course_id: str, *, caller: Caller) -> Course:
+    """The course. Raises ProblemError 404 `course_not_found` for one that the caller may not see, too."""
+    course = find_course(connection, course_id)
+    if course is None or not caller.may(*READERS, tenant_id=course.tenant_id):
+        raise not_found("course", course_id)
+    return course
+
+
+def visible_history(connection: Connection, course_id: str, *, caller: Caller) -> list[Attachment]:
+    """The course's attachments, the newest first; not those of a tenant that it belonged to before and that
+    the caller may not see.
+    """
+    versions = attachment_history(connection, course_id)
+    return [one for one in versions if caller.may(*READERS, tenant_id=one.tenant_id)]
+
+
+def visible_issuer(connection: Connection, issuer_id: str, *, caller: Caller) -> IssuerVersion:
+    """The issuer. Raises ProblemError 404 `issuer_not_found` for one that the caller may not see, too."""
+    issuer = find_issuer(connection, issuer_id)
+    if issuer is None or not caller.may(*READERS, tenant_id=issuer.tenant_id):
+        raise not_found("issuer", issuer_id)
+    return issuer
+
+
+def visible_certificate(connection: Connection, certificate_id: str, *, caller: Caller) -> Certificate:
+    """The certificate. Raises ProblemError 404 `certificate_not_found` for one that the caller may not see,
+    too.
+    """
+    found = find_certificate(connection, certificate_id)
+    if found is None or not caller.may(*READERS, tenant_id=found.tenant_id):
+        raise not_found("certificate", certificate_id)
+    return found
+
+
+def require_issuer_of(connection: Connection, course: Course, issuer_id: str, *, caller: Caller) -> None:
+    """Raises ProblemError 404 `issuer_not_found`, RegistryError `issuer_of_other_tenant`."""
+    if visible_issuer(connection, issuer_id, caller=caller).tenant_id != course.tenant_id:
+        raise RegistryError(
+            "issuer_of_other_tenant", f"issuer {issuer_id} is not of the course's tenant {course.tenant_id}"
+        )
+
+
+def assertion_terms(
+    connection: Connection, assertion: Assertion, *, caller: Caller, channel: Channel
+) -> dict[str, Any]:
+    """What the registry's `attach` and `replace` take, once the caller may see all that it names.
+
+    Raises ProblemError 404 `issuer_not_found`, RegistryError `template_not_found`.
+    """
+    visible_issuer(connection, assertion.issuer_id, caller=caller)
+    return {
+        "template": kept_template(assertion.template_id),
+        "issuer_id": assertion.issuer_id,
+        "criteria": assertion.criteria.criteria(),
+        "by": caller.actor(channel),
+    }

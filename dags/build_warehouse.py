@@ -31,7 +31,7 @@ from airflow.sdk import CronTriggerTimetable, dag, task
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
 
-from pramaan import orchestration
+from pramaan.orchestration import steps
 from pramaan.settings import PROJECT_ROOT
 
 DBT_PROJECT = PROJECT_ROOT / "dbt"
@@ -44,7 +44,7 @@ TIMEZONE = os.environ.get("PRAMAAN_TIMEZONE") or "Asia/Kolkata"
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=4),
-    default_args=orchestration.DEFAULT_ARGS,
+    default_args=steps.DEFAULT_ARGS,
     doc_md=__doc__,
     description="Every dbt model over all keys, tested; nobody left without a certificate",
     tags=["warehouse", "dbt"],
@@ -69,7 +69,7 @@ def build_warehouse() -> None:
 
     @task
     def enqueue_missing() -> dict[str, int]:
-        return orchestration.enqueue_missing()
+        return steps.enqueue_missing()
 
     models >> enqueue_missing()
 

@@ -40,7 +40,7 @@ from typing import Any
 import pendulum
 from airflow.sdk import dag, get_current_context, task
 
-from pramaan import orchestration
+from pramaan.orchestration import steps
 
 
 @dag(
@@ -49,7 +49,7 @@ from pramaan import orchestration
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=6),
-    default_args=orchestration.DEFAULT_ARGS,
+    default_args=steps.DEFAULT_ARGS,
     doc_md=__doc__,
     description="Feeds to decisions to certificates, every minute",
     tags=["certificates", "issuance"],
@@ -57,24 +57,24 @@ from pramaan import orchestration
 def issue_certificates() -> None:
     @task
     def load_feeds() -> dict[str, Any]:
-        return orchestration.load_feeds()
+        return steps.load_feeds()
 
     @task
     def make_decisions() -> dict[str, int]:
-        return orchestration.make_decisions()
+        return steps.make_decisions()
 
     @task
     def plan_chunks(decided: dict[str, int]) -> list[dict[str, Any]]:
-        return orchestration.plan_chunks(decided["certificates_waiting"])
+        return steps.plan_chunks(decided["certificates_waiting"])
 
     @task(map_index_template="chunk {{ chunk_name }}", max_active_tis_per_dagrun=os.cpu_count())
     def issue_chunk(chunk: dict[str, Any], loaded: dict[str, Any]) -> dict[str, int]:
         get_current_context()["chunk_name"] = chunk["name"]  # type: ignore[typeddict-unknown-key]
-        return orchestration.issue_chunk(loaded["run_id"], limit=chunk["limit"])
+        return steps.issue_chunk(loaded["run_id"], limit=chunk["limit"])
 
     @task(trigger_rule="none_failed_min_one_success")
     def record_run(loaded: dict[str, Any], decided: dict[str, int], chunks: Any) -> dict[str, int]:
-        return orchestration.record_run(loaded, decided, list(chunks or []))
+        return steps.record_run(loaded, decided, list(chunks or []))
 
     loaded = load_feeds()
     decided = make_decisions()

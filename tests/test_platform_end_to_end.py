@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from pramaan.database.connect import connect
 from pramaan.host.postgres import embedded_database_url
@@ -38,11 +40,28 @@ class Platform:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.settings.airflow_port}"
+
+    def password(self) -> str:
+        return str(json.loads((self.settings.secrets / "airflow_passwords.json").read_text())["admin"])
+
+    def token(self) -> str:
+        body = {"username": "admin", "password": self.password()}
+        return str(_fetch(f"{self.base}/auth/token", body)["access_token"])
+
     def api(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        base = f"http://127.0.0.1:{self.settings.airflow_port}"
-        password = json.loads((self.settings.secrets / "airflow_passwords.json").read_text())["admin"]
-        token = _fetch(f"{base}/auth/token", {"username": "admin", "password": password})["access_token"]
-        return _fetch(f"{base}/api/v2/{path}", body, token=token)
+        return _fetch(f"{self.base}/api/v2/{path}", body, token=self.token())
+
+    def status(self, method: str, path: str, **headers: str) -> int:
+        request = urllib.request.Request(self.base + path, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return int(answer.status)
+        except HTTPError as refused:
+            refused.close()
+            return refused.code
 
 
 def _fetch(url: str, body: dict[str, Any] | None, *, token: str = "") -> dict[str, Any]:
@@ -113,6 +132,35 @@ def test_every_dag_is_documented_owned_tagged_and_retried(platform: Platform) ->
         assert details["max_active_runs"] == 1
         for task in platform.api(f"dags/{dag_id}/tasks")["tasks"]:
             assert task["retries"] or "watcher" in task["task_id"], task["task_id"]
+
+
+def test_the_first_admin_reads_by_cookie_and_writes_by_token_only(platform: Platform) -> None:
+    token = platform.token()
+    course = json.loads(platform.pramaan("psql", "-Atc", "select to_json(min(course_id)) from raw.courses"))
+    path = f"/pramaan/v1/courses/{course}/certificate"
+    bearer, cookie = {"authorization": f"Bearer {token}"}, {"cookie": f"_token={token}"}
+
+    assert platform.status("GET", "/pramaan/v1/courses") == 401
+    assert platform.status("GET", "/pramaan/v1/courses", **cookie) == 200
+    assert platform.status("DELETE", path, **cookie) == 403
+    assert platform.status("DELETE", path, cookie=f"_token={token}", authorization="Basic YTpi") == 403
+    assert platform.status("DELETE", path, **bearer) == 204
+    assert platform.status("DELETE", path, **bearer) == 404
+
+
+def test_the_certificates_page_stands_in_the_navigation(platform: Platform) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(platform.base)
+        page.fill("input[name=username]", "admin")
+        page.fill("input[name=password]", platform.password())
+        page.click("button[type=submit]")
+        page.get_by_role("link", name="Certificates").click()
+        inside = page.frame_locator("iframe[title=Certificates]")
+        inside.get_by_role("link", name="Digital Classrooms for Every Teacher").click()
+        inside.get_by_role("heading", level=1, name="Digital Classrooms for Every Teacher").wait_for()
+        browser.close()
 
 
 def test_the_night_rebuilds_every_model_as_a_task_and_finds_nobody_forgotten(platform: Platform) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-BENCHMARKS = ("feeds", "pipeline", "setup")
+BENCHMARKS = ("feeds", "pipeline", "api", "setup")
 
 
 @click.command()
@@ -28,7 +28,7 @@ BENCHMARKS = ("feeds", "pipeline", "setup")
 )
 @json_option
 def bench(name: str | None, *, rows: int, oulad: Path, as_json: bool) -> None:
-    """Measure NAME (feeds, pipeline, setup; all when left out) and write its section of BENCHMARKS.md."""
+    """Measure NAME (all when left out) and write its section of BENCHMARKS.md."""
     from pramaan.bench.report import write_section
     from pramaan.settings import PROJECT_ROOT
 
@@ -48,6 +48,10 @@ def _measure(name: str, *, rows: int, oulad: Path) -> "list[Measurement]":
         from pramaan.bench import pipeline
 
         return pipeline.run(oulad=oulad)
+    if name == "api":
+        from pramaan.bench import api
+
+        return api.run()
     if name == "setup":
         from pramaan.bench import setup
 

@@ -1,5 +1,4 @@
-"""What Airflow runs: the steps of the DAGs, and what every DAG shares. The only module of the package that
-imports Airflow.
+"""The steps of the DAGs, and what every DAG shares.
 
 A step opens the pipeline, does one thing, and returns ids and counts, which is all that an XCom may carry.
 Nothing is imported or read before a task runs, so that parsing a DAG file stays quick.

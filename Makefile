@@ -4,7 +4,7 @@ PYTEST = .venv/bin/python -m pytest
 PRAMAAN = .venv/bin/pramaan
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run down test test-all lint bench lock env
+.PHONY: help setup tools run down test test-all lint bench messages lock env
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
@@ -13,6 +13,9 @@ help: ## List the targets
 setup: ## Install system packages and the Python environment that are missing
 	@bash setup.sh
 
+tools: setup
+	@bash setup.sh tools
+
 run: setup ## Start the platform here and issue the certificates of the bundled sample
 	@$(PRAMAAN) up --sample
 
@@ -20,8 +23,8 @@ down: setup ## Stop everything that runs for this checkout's home
 	@$(PRAMAAN) down
 
 # The quick tests first: most mistakes show within a minute.
-test: setup ## Run the test suite
-	@$(PYTEST) -m "not slow and not long" $(ARGS)
+test: tools ## Run the test suite
+	@$(PYTEST) -n auto --dist loadfile -m "not slow and not long" $(ARGS)
 	@$(PYTEST) -m "slow and not long" $(ARGS)
 
 test-all: test ## Run the test suite and the long chaos and soak tests
@@ -34,8 +37,11 @@ lint: setup ## Check style, types, imports and SQL; changes nothing, needs no ne
 	@.venv/bin/lint-imports
 	@.venv/bin/sqlfluff lint dbt --processes 0 --disable-progress-bar
 
-bench: setup ## Run the benchmarks
+bench: tools ## Run the benchmarks
 	@$(PRAMAAN) bench $(ARGS)
+
+messages: setup ## Bring the catalogues of translated texts up to date with the source texts
+	@.venv/bin/python -m pramaan.localisation.messages
 
 lock: setup ## Compile requirements.txt from requirements.in; ARGS=--upgrade for newer versions
 	@bash setup.sh lock $(ARGS)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Sets this checkout up: `bash setup.sh [system|python|lock]`; without an argument system, then python.
+# Sets this checkout up: `bash setup.sh [system|python|tools|lock]`; without an argument system, then python.
 #
 #   system   installs what system-packages.txt names and this Debian or Ubuntu lacks; silent when it lacks nothing
+#   tools    the same with tool-packages.txt: what tests and benchmarks need, and running does not
 #   python   makes .venv with exactly what requirements.txt pins; silent when a stamp says that it is so already
 #   lock     compiles requirements.txt from requirements.in; what follows goes to uv, such as --upgrade
 #
@@ -36,11 +37,11 @@ last_words() { tail -n 25 "$LOG" >&2; }
 
 # ---------------------------------------------------------------- system packages
 
-wanted_packages() {
+wanted_packages() { # FILE
     local package _
     while read -r package _; do
         case $package in '' | '#'*) ;; *) printf '%s\n' "$package" ;; esac
-    done <system-packages.txt
+    done <"$1"
 }
 
 missing_packages() {
@@ -51,9 +52,9 @@ missing_packages() {
     done
 }
 
-setup_system() {
+setup_system() { # FILE
     local wanted missing python
-    mapfile -t wanted < <(wanted_packages)
+    mapfile -t wanted < <(wanted_packages "$1")
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
         echo "setup.sh: this is neither Debian nor Ubuntu, so nothing was checked or installed; Pramaan needs" \
             "what these Debian packages hold: ${wanted[*]}" >&2
@@ -244,14 +245,15 @@ trap 'echo; exit 130' INT TERM
 
 case ${1:-} in
 '')
-    setup_system
+    setup_system system-packages.txt
     setup_python
     ;;
-system) setup_system ;;
+system) setup_system system-packages.txt ;;
+tools) setup_system tool-packages.txt ;;
 python) setup_python ;;
 lock)
     shift
     lock "$@"
     ;;
-*) stop "unknown argument $1: bash setup.sh [system|python|lock]" ;;
+*) stop "unknown argument $1: bash setup.sh [system|python|tools|lock]" ;;
 esac

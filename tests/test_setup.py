@@ -197,6 +197,16 @@ def test_a_complete_machine_is_passed_over_in_silence(debian: Machine) -> None:
     assert debian.calls == []
 
 
+def test_what_only_tests_need_is_installed_apart(debian: Machine) -> None:
+    debian.command("id", "echo 0")
+    (debian.checkout / "tool-packages.txt").write_text("chromium # a browser\n")
+
+    answer = debian.run("tools")
+
+    assert answer.returncode == 0, answer.stderr
+    assert [call.split()[-1] for call in debian.calls] == ["chromium"]
+
+
 def test_another_system_is_told_what_is_needed(bare_machine: Machine) -> None:
     answer = bare_machine.run("system")
 
@@ -311,13 +321,14 @@ def test_an_unknown_argument_is_refused(bare_machine: Machine) -> None:
     assert "unknown argument everything" in answer.stderr
 
 
-def test_every_system_package_has_a_reason() -> None:
-    lines = (PROJECT_ROOT / "system-packages.txt").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("file", ["system-packages.txt", "tool-packages.txt"])
+def test_every_system_package_has_a_reason(file: str) -> None:
+    lines = (PROJECT_ROOT / file).read_text(encoding="utf-8").splitlines()
 
     assert all(line.startswith("#") or len(line.split(" # ", 1)) == 2 for line in lines if line)
 
 
-@pytest.mark.parametrize("target", ["run", "down", "test", "test-all", "lint", "bench", "lock"])
+@pytest.mark.parametrize("target", ["run", "down", "test", "test-all", "lint", "bench", "messages", "lock"])
 def test_every_target_sets_up_what_it_needs_first(target: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     answer = subprocess.run(

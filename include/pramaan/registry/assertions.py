@@ -192,7 +192,7 @@ def _require(found: Attachment | None, course_id: str, *, expected: UUID | None)
 
 def _not_attached(course_id: str) -> RegistryError:
     return RegistryError(
-        "certificate_not_attached", f"course {course_id} has no certificate in force then; assert one first"
+        "certificate_not_attached", f"course {course_id} has no certificate in force; assert one first"
     )
 
 

@@ -1,5 +1,6 @@
 """The queue: enqueue once, lease to one, follow the facts until issued and never after."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,16 @@ def test_two_workers_never_hold_the_same_certificate(connection: Connection, oth
     assert (len(mine), len(yours), len(mine & yours)) == (2, 1, 0)
 
 
+def wait_until_ended(connection: Connection, session: int) -> None:
+    """The server learns of a closed connection a moment later than whoever closes it."""
+    for _ in range(500):
+        row = connection.execute("select from pg_stat_activity where pid = %s", (session,)).fetchone()
+        if row is None:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the session does not end")
+
+
 @pytest.mark.usefixtures("three_waiting")
 def test_what_a_dead_worker_held_is_free_at_once(settings: Settings, connection: Connection) -> None:
     due_by = make_due(connection)
@@ -94,7 +105,9 @@ def test_what_a_dead_worker_held_is_free_at_once(settings: Settings, connection:
         open_worker(doomed, run_id=None) as worker,
     ):
         assert len(worker.claim(3, due_by=due_by)) == 3
+        session = doomed.info.backend_pid
         doomed.close()
+    wait_until_ended(connection, session)
     with open_worker(connection, run_id=None) as worker:
         claims = worker.claim(3, due_by=due_by)
     assert [c.attempt for c in claims] == [2, 2, 2]

@@ -1,18 +1,19 @@
 """Mounts Pramaan's API on Airflow's API server, and puts its page into the navigation. Nothing else lives
-here: Airflow executes every file of this folder in each of its processes.
+here: Airflow executes every file of this folder in each of its processes, down to every task's.
 """
+
+from functools import cached_property
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from pramaan.orchestration.sign_in import app_on_airflow
-from pramaan.web.app import PREFIX
+from pramaan.settings import PREFIX
 
 
 class PramaanPlugin(AirflowPlugin):
     """See `pramaan.web.app` for what is behind the prefix."""
 
     name = "pramaan"
-    fastapi_apps = [{"app": app_on_airflow(), "url_prefix": PREFIX, "name": "Pramaan"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
             "name": "Certificates",
@@ -21,3 +22,10 @@ class PramaanPlugin(AirflowPlugin):
             "destination": "nav",
         }
     ]
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:
+        """Only the API server asks for it; no other process of Airflow's imports and builds the app."""
+        from pramaan.orchestration.sign_in import app_on_airflow
+
+        return [{"app": app_on_airflow(), "url_prefix": PREFIX, "name": "Pramaan"}]

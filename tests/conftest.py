@@ -15,7 +15,7 @@ from pramaan.host.platform import ensure_database, stop
 from pramaan.host.postgres import superuser_database_url
 from pramaan.pipeline import Pipeline
 from pramaan.settings import Settings
-from worlds import database_url, free_port_base
+from worlds import database_url, empty_database, free_port_base
 
 OULAD = Path(__file__).resolve().parents[2] / "shared" / "data" / "oulad" / "to_feeds.py"
 
@@ -51,18 +51,8 @@ def _let_postgres_forget(settings: Settings) -> None:
 @pytest.fixture
 def settings(session_settings: Settings, tmp_path: Path) -> Iterator[Settings]:
     """An empty warehouse and registry, an empty landing folder and an empty store, for one test."""
-    name = f"test_{os.urandom(6).hex()}"
-    with psycopg.connect(superuser_database_url(session_settings), autocommit=True) as server:
-        server.execute(f"create database {name} template pramaan owner pramaan strategy file_copy")
-        url = ensure_database(session_settings).rpartition("/")[0] + f"/{name}"
-        yield session_settings.model_copy(
-            update={
-                "database_url": _secret(url),
-                "landing": f"file://{tmp_path}/landing",
-                "store": f"file://{tmp_path}/store",
-            }
-        )
-        server.execute(f"drop database {name} with (force)")
+    with empty_database(session_settings, tmp_path) as empty:
+        yield empty
 
 
 @pytest.fixture
@@ -94,9 +84,3 @@ def oulad_feeds(tmp_path: Path) -> Callable[..., Path]:
         return out
 
     return write
-
-
-def _secret(value: str) -> object:
-    from pydantic import SecretStr
-
-    return SecretStr(value)

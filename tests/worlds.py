@@ -1,14 +1,22 @@
 """States of the world that several tests start from, made through the product's own doors."""
 
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
+import psycopg
+from pydantic import SecretStr
 
 from pramaan.bench.scratch import free_port_base
 from pramaan.certificates.bundled import kept_template
 from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.feeds.landing import Landing
+from pramaan.host.platform import ensure_database
+from pramaan.host.postgres import superuser_database_url
 from pramaan.pipeline import Decided, Pipeline
 from pramaan.registry.assertions import attach
 from pramaan.registry.attachments import Criteria
@@ -26,6 +34,7 @@ __all__ = [
     "drop",
     "drop_finishers",
     "drop_rows",
+    "empty_database",
     "finishers_waiting",
     "free_port_base",
     "load_and_decide",
@@ -127,3 +136,17 @@ def database_url(settings: Settings) -> str:
     """The test's own database."""
     assert settings.database_url is not None
     return settings.database_url.get_secret_value()
+
+
+@contextmanager
+def empty_database(session_settings: Settings, folder: Path) -> Iterator[Settings]:
+    """An empty warehouse and registry, an empty landing folder and an empty store under `folder`, for the
+    block.
+    """
+    name = f"test_{os.urandom(6).hex()}"
+    with psycopg.connect(superuser_database_url(session_settings), autocommit=True) as server:
+        server.execute(f"create database {name} template pramaan owner pramaan strategy file_copy")
+        url = f"{ensure_database(session_settings).rpartition('/')[0]}/{name}"
+        places = {"landing": f"file://{folder}/landing", "store": f"file://{folder}/store"}
+        yield session_settings.model_copy(update={"database_url": SecretStr(url), **places})
+        server.execute(f"drop database {name} with (force)")

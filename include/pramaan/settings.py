@@ -4,7 +4,7 @@ Without any variable set, everything lives under `./.pramaan` (the *home*), serv
 """
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,12 +13,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pramaan.errors import SettingsError
 
-__all__ = ["PROJECT_ROOT", "Settings", "load_settings"]
+__all__ = ["PREFIX", "PROJECT_ROOT", "Settings", "load_settings"]
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """The checkout: `dags`, `dbt`, `plugins` and `templates` stand here."""
 
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+PREFIX: Final = "/pramaan"
+"""Where the API and its pages are mounted, wherever that is; the published address ends in it."""
 
 
 class Settings(BaseSettings):
@@ -58,7 +61,7 @@ class Settings(BaseSettings):
             parts.scheme in {"http", "https"}
             and parts.netloc
             and value.isascii()
-            and value.rstrip("/").endswith("/pramaan")
+            and value.rstrip("/").endswith(PREFIX)
         ):
             raise ValueError(
                 "must be an http or https address that ends in /pramaan: it is printed in every QR code"
@@ -94,7 +97,7 @@ class Settings(BaseSettings):
     @property
     def public_base_url(self) -> str:
         """The published base of every address we print; ends in `/pramaan`."""
-        return self.public_url or f"http://127.0.0.1:{self.airflow_port}/pramaan"
+        return self.public_url or f"http://127.0.0.1:{self.airflow_port}{PREFIX}"
 
     @property
     def airflow_port(self) -> int:

@@ -1,38 +1,17 @@
 """`pramaan token`, `grant` and `serve` as a person at the machine meets them."""
 
 import json
-import os
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import jwt
 import pytest
+from people import call
 
 from pramaan.database.connect import Connection
 from pramaan.registry.grants import Grant, list_grants
 from pramaan.settings import Settings
 from pramaan.web.tokens import BearerTokens, KeySource
-from worlds import PRAMAAN, database_url
-
-
-@pytest.fixture
-def environment(session_settings: Settings, settings: Settings) -> dict[str, str]:
-    """A person's environment on an empty world."""
-    return {
-        "PATH": os.environ["PATH"],
-        "PRAMAAN_HOME": str(session_settings.home),
-        "PRAMAAN_PORT_BASE": str(session_settings.port_base),
-        "PRAMAAN_DATABASE_URL": database_url(settings),
-        "PRAMAAN_LANDING": settings.landing_url,
-        "PRAMAAN_STORE": settings.store_url,
-    }
-
-
-def call(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(PRAMAAN), *arguments], env=environment, capture_output=True, text=True, timeout=120
-    )
 
 
 def test_a_token_says_who_and_the_registry_what(

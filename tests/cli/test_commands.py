@@ -1,34 +1,15 @@
 """The commands as a person meets them: help, one clear message for a mistake, figures for programs."""
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from people import call
 
 from pramaan.settings import PROJECT_ROOT, Settings
-from worlds import PRAMAAN, database_url, drop_finishers
-
-
-@pytest.fixture
-def environment(session_settings: Settings, settings: Settings) -> dict[str, str]:
-    """A person's environment on an empty world."""
-    return {
-        "PATH": os.environ["PATH"],
-        "PRAMAAN_HOME": str(session_settings.home),
-        "PRAMAAN_PORT_BASE": str(session_settings.port_base),
-        "PRAMAAN_DATABASE_URL": database_url(settings),
-        "PRAMAAN_LANDING": settings.landing_url,
-        "PRAMAAN_STORE": settings.store_url,
-    }
-
-
-def call(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(PRAMAAN), *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=120
-    )
+from worlds import PRAMAAN, drop_finishers
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from pramaan.database.connect import Connection, connect
 from pramaan.errors import RegistryError
 from pramaan.registry.changes import Actor
 from pramaan.registry.grants import (
-    ROLES,
     Grant,
     add_grant,
     grant_first_admin,
@@ -18,6 +17,7 @@ from pramaan.registry.grants import (
     list_grants,
     remove_grant,
 )
+from pramaan.registry.roles import ROLES
 from pramaan.settings import Settings
 from worlds import TESTER, database_url
 

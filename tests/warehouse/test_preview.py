@@ -26,7 +26,8 @@ from pramaan.registry.attachments import Criteria
 from pramaan.settings import Settings
 from pramaan.warehouse.dbt import DBT_PROJECT
 from pramaan.warehouse.decide import decide_changed_keys
-from pramaan.warehouse.preview import DECISIONS, Group, Person, preview_assertion
+from pramaan.warehouse.decisions import DECISIONS
+from pramaan.warehouse.preview import Group, Person, preview_assertion
 from pramaan.warehouse.what_if import assumption
 from reference import REASONS, Attachment, Decision, Facts, Progress, decide, gather_facts
 from worlds import database_url

@@ -7,7 +7,6 @@ from web_worlds import (
     Api,
     World,
     all_rows,
-    empty_database,
     fill_two_tenants,
     issue_without_printing,
     open_api,
@@ -16,7 +15,7 @@ from web_worlds import (
 from pramaan.database.connect import Connection, connect
 from pramaan.pipeline import Pipeline
 from pramaan.settings import Settings
-from worlds import database_url
+from worlds import database_url, empty_database
 
 
 @pytest.fixture

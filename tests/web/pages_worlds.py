@@ -6,7 +6,7 @@ from typing import Any
 
 from web_worlds import Api
 
-from pramaan.web.app import PREFIX
+from pramaan.settings import PREFIX
 
 __all__ = ["PAGES", "Form", "Page", "assert_sound", "open_page", "send"]
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from web_worlds import ASSERTION, CALLERS, Api, World, assert_problem, by_cookie, open_api
 
-from pramaan.web.app import PREFIX, create_app
+from pramaan.settings import PREFIX
+from pramaan.web.app import create_app
 from pramaan.web.pages import STYLESHEET
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9v9z"/></svg>'

@@ -16,7 +16,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from web_worlds import ASSERTION, World
 
-from pramaan.web.app import PREFIX, create_app
+from pramaan.settings import PREFIX
+from pramaan.web.app import create_app
 from pramaan.web.serve import mounted
 from pramaan.web.tokens import BearerTokens, KeySource, issue_token
 from worlds import database_url

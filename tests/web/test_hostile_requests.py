@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from web_worlds import ASSERTION, World, assert_problem
 
-from pramaan.web.app import PREFIX
+from pramaan.settings import PREFIX
 from pramaan.web.doors import LARGEST_BODY_BYTES
 
 WRITING = "/v1/courses/writing/certificate"

@@ -10,7 +10,7 @@ from pages_worlds import Form, Page, assert_sound, open_page, send
 from PIL import Image, ImageDraw
 from web_worlds import ADDRESS, ASSERTION, World, by_cookie, open_api
 
-from pramaan.warehouse.preview import DECISIONS
+from pramaan.warehouse.decisions import DECISIONS
 from pramaan.web.pages.texts import FIELD_OF_CODE, FIELDS, REASONS, REFUSALS
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"

@@ -1,31 +1,26 @@
 """States of the world that the API's tests start from: two tenants, people who may do different things."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, cast
 
-import psycopg
-from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from pramaan.certificates.bundled import kept_template
 from pramaan.certificates.queue import Issued, make_due, open_worker
 from pramaan.database.connect import Connection
-from pramaan.host.platform import ensure_database
-from pramaan.host.postgres import superuser_database_url
 from pramaan.pipeline import Pipeline
 from pramaan.registry.assertions import attach
 from pramaan.registry.attachments import Criteria
-from pramaan.registry.grants import Grant, Role, add_grant
+from pramaan.registry.grants import Grant, add_grant
 from pramaan.registry.issuers import Issuer, record_issuer
-from pramaan.settings import Settings
-from pramaan.web.app import PREFIX, create_app
+from pramaan.registry.roles import Role
+from pramaan.settings import PREFIX, Settings
+from pramaan.web.app import create_app
 from pramaan.web.serve import mounted
 from pramaan.web.sign_in import SignedIn, SignIn
 from pramaan.web.tokens import BearerTokens, KeySource, issue_token
@@ -42,7 +37,6 @@ __all__ = [
     "assert_problem",
     "by_cookie",
     "complete",
-    "empty_database",
     "fill_two_tenants",
     "issue_without_printing",
     "open_api",
@@ -272,15 +266,3 @@ def assert_problem(answer: Any, status: int, code: str) -> Mapping[str, Any]:
     assert body["detail"]
     assert "Traceback" not in answer.text
     return body
-
-
-@contextmanager
-def empty_database(session_settings: Settings, folder: Path) -> Iterator[Settings]:
-    """An empty world for more than one test, as the fixture `settings` is one for one test."""
-    name = f"standing_{os.urandom(6).hex()}"
-    with psycopg.connect(superuser_database_url(session_settings), autocommit=True) as server:
-        server.execute(f"create database {name} template pramaan owner pramaan strategy file_copy")
-        url = f"{ensure_database(session_settings).rpartition('/')[0]}/{name}"
-        places = {"landing": f"file://{folder}/landing", "store": f"file://{folder}/store"}
-        yield session_settings.model_copy(update={"database_url": SecretStr(url), **places})
-        server.execute(f"drop database {name} with (force)")

@@ -25,7 +25,7 @@ from pramaan.registry.attachments import Criteria
 from pramaan.registry.changes import Actor
 from pramaan.registry.grants import Grant, add_grant
 from pramaan.registry.issuers import Issuer, record_issuer
-from pramaan.settings import Settings
+from pramaan.settings import PREFIX, Settings
 from pramaan.web.tokens import issue_token
 
 __all__ = ["run"]
@@ -131,7 +131,7 @@ def _served(settings: Settings) -> Iterator[str]:
         "PRAMAAN_PORT_BASE": str(settings.port_base),
     }
     command = [str(Path(sys.executable).with_name("pramaan")), "serve", "--workers", str(_WORKERS)]
-    base = f"http://127.0.0.1:{settings.api_port}/pramaan"
+    base = f"http://127.0.0.1:{settings.api_port}{PREFIX}"
     # Of a session of its own, as services are: of one session's processes and a service's, Linux (autogroup)
     # lets the service, here Postgres, wait for seconds at a time.
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)

@@ -7,12 +7,12 @@ from typing import cast
 import click
 
 from pramaan.cli.console import json_option
+from pramaan.registry.roles import ROLES, Role
 
 __all__ = ["grant", "serve", "token"]
 
-_ROLES = click.Choice(["viewer", "mentor", "badge_creator", "portal", "admin"])
 _user_option = click.option("--user", "username", required=True, help="As Airflow, or the token, names them.")
-_role_option = click.option("--role", required=True, type=_ROLES)
+_role_option = click.option("--role", required=True, type=click.Choice(ROLES))
 _tenant_option = click.option("--tenant", "tenant_id", help="In this tenant only; left out: in all of them.")
 _email_option = click.option("--email", help="Where reports for this user go.")
 
@@ -27,7 +27,7 @@ def serve(*, host: str, port: int | None, workers: int) -> None:
 
     from pramaan.cli.workplace import open_pipeline
     from pramaan.host.platform import ensure_database
-    from pramaan.settings import load_settings
+    from pramaan.settings import PREFIX, load_settings
     from pramaan.web.serve import create
 
     settings = load_settings()
@@ -36,10 +36,11 @@ def serve(*, host: str, port: int | None, workers: int) -> None:
     # The server's processes read the environment anew.
     os.environ["PRAMAAN_DATABASE_URL"] = ensure_database(settings)
     reached = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - told from it, not bound
-    os.environ["PRAMAAN_PUBLIC_URL"] = settings.public_url or f"http://{reached}:{port}/pramaan"
+    os.environ["PRAMAAN_PUBLIC_URL"] = settings.public_url or f"http://{reached}:{port}{PREFIX}"
     # Once here: what is wrong is told once, and not by every process that the server would start again.
     create()
-    click.echo(f"Serving http://{host}:{port}/pramaan; its calls: http://{host}:{port}/pramaan/openapi.json")
+    base = f"http://{host}:{port}{PREFIX}"
+    click.echo(f"Serving {base}; its calls: {base}/openapi.json")
     uvicorn.run(
         "pramaan.web.serve:create",
         factory=True,
@@ -99,7 +100,7 @@ def grant_add(*, username: str, role: str, tenant_id: str | None, email: str | N
 def grant_remove(*, username: str, role: str, tenant_id: str | None) -> None:
     """Take a role back, from the next request on."""
     from pramaan.cli.workplace import open_pipeline, operator
-    from pramaan.registry.grants import Grant, Role, remove_grant
+    from pramaan.registry.grants import Grant, remove_grant
 
     with open_pipeline().connect() as connection:
         remove_grant(connection, Grant(username, cast(Role, role), tenant_id), by=operator())
@@ -127,7 +128,7 @@ def grant_list(*, as_json: bool) -> None:
 
 def _add(username: str, role: str, tenant_id: str | None, email: str | None) -> bool:
     from pramaan.cli.workplace import open_pipeline, operator
-    from pramaan.registry.grants import Grant, Role, add_grant
+    from pramaan.registry.grants import Grant, add_grant
 
     with open_pipeline().connect() as connection:
         return add_grant(connection, Grant(username, cast(Role, role), tenant_id, email), by=operator())

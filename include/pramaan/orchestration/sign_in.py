@@ -1,7 +1,6 @@
 """Who calls the API on Airflow's API server, as its auth manager says: Simple and FAB alike.
 
-Imported by every process of Airflow together with the plugin, so Airflow's API is imported only once it is
-asked for.
+Imported by the API server alone, when the plugin is asked for its app.
 """
 
 from typing import TYPE_CHECKING

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
+from pramaan.registry import clock
 
 __all__ = ["Course", "ListedCourse", "find_course", "list_courses", "published_course"]
 
@@ -59,10 +60,8 @@ def published_course(connection: Connection, course_id: str) -> Course:
     course = find_course(connection, course_id)
     if course is None:
         raise RegistryError("course_not_found", f"there is no course {course_id}; load it first")
-    row = connection.execute(
-        "select %s <> 'Draft' and %s::timestamptz <= clock_timestamp()", (course.status, course.published_at)
-    ).fetchone()
-    if not (row and row[0]):
+    is_due = course.published_at is not None and course.published_at <= clock.now(connection)
+    if course.status == "Draft" or not is_due:
         raise RegistryError("course_not_published", f"course {course_id} is not published")
     return course
 

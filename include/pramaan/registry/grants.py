@@ -4,27 +4,23 @@ Who somebody is is said elsewhere, by Airflow's auth manager or a token; what th
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, LiteralString, cast, get_args
+from typing import LiteralString, cast
 
 from psycopg.rows import class_row
 
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
 from pramaan.registry.changes import Actor, record_change
+from pramaan.registry.roles import Role
 
 __all__ = [
-    "ROLES",
     "Grant",
-    "Role",
     "add_grant",
     "grant_first_admin",
     "grants_of",
     "list_grants",
     "remove_grant",
 ]
-
-Role = Literal["viewer", "mentor", "badge_creator", "portal", "admin"]
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
 @dataclass(frozen=True, slots=True)

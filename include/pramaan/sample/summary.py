@@ -7,20 +7,9 @@ from typing import Any
 
 from pramaan.sample.catalogue import SampleAttachment
 from pramaan.sample.rows import Outcome, Story
+from pramaan.warehouse.decisions import DECISIONS
 
 __all__ = ["BrokenRow", "SampleSummary", "UnknownColumn", "count_decisions"]
-
-_DECISIONS = (
-    "recipient_unknown",
-    "course_not_published",
-    "enrolment_inactive",
-    "other_tenant_batch",
-    "no_certificate_at_completion",
-    "outside_recipient_tenants",
-    "below_minimum_score",
-    "name_unprintable",
-    "entitled",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +56,4 @@ class SampleSummary:
 def count_decisions(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """The number of outcomes by decision, every decision named, in the order of the rules."""
     counts = Counter(outcome.decision for outcome in outcomes)
-    return {decision: counts[decision] for decision in _DECISIONS}
+    return {decision: counts[decision] for decision in DECISIONS}

@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from pramaan.database.connect import Connection
-from pramaan.warehouse.preview import Decision
+from pramaan.warehouse.decisions import Decision
 from pramaan.warehouse.what_if import assumption, complete_by_facts, decisions_over_assumptions
 
 __all__ = ["CertificateState", "Explanation", "Progress", "explain_decision"]

@@ -5,30 +5,17 @@ Nothing is written: what the answer rests on is dropped with it, see `pramaan.wa
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, LiteralString, cast, get_args
+from typing import LiteralString, cast
 from uuid import uuid4
 
 from psycopg import sql
 
 from pramaan.database.connect import Connection
 from pramaan.errors import DatabaseError
+from pramaan.warehouse.decisions import DECISIONS, Decision
 from pramaan.warehouse.what_if import assumption, decisions_over_assumptions
 
-__all__ = ["DECISIONS", "Decision", "DecisionCount", "Group", "Person", "Preview", "preview_assertion"]
-
-Decision = Literal[
-    "recipient_unknown",
-    "course_not_published",
-    "enrolment_inactive",
-    "other_tenant_batch",
-    "no_certificate_at_completion",
-    "outside_recipient_tenants",
-    "below_minimum_score",
-    "name_unprintable",
-    "entitled",
-]
-DECISIONS: tuple[Decision, ...] = get_args(Decision)
-"""Every decision, in the order in which the rules take the first that applies."""
+__all__ = ["DecisionCount", "Group", "Person", "Preview", "preview_assertion"]
 
 # In the order of the keys, in which the rules then look the facts up: neighbours lie on the same pages.
 _ASSUME_COMPLETIONS: LiteralString = """
@@ -241,7 +228,7 @@ def _group(rows: list[tuple[object, ...]]) -> Group:
     if unknown := found.keys() - set(DECISIONS):
         raise DatabaseError(
             f"the deployed rules decide {', '.join(sorted(unknown))}, which is not in "
-            "pramaan.warehouse.preview.DECISIONS; add it in its place"
+            "pramaan.warehouse.decisions; add it in its place"
         )
     would_get = sum(cast(int, row[2]) for row in rows)
     decisions = tuple(found.get(decision, DecisionCount(decision, 0, ())) for decision in DECISIONS)

@@ -21,10 +21,7 @@ from pramaan.web.doors import AnswerFaults, LimitBodies, RequireSignIn, SetSecur
 from pramaan.web.problems import FieldProblem, Problem, handle_problems
 from pramaan.web.sign_in import SignIn
 
-__all__ = ["PREFIX", "create_app"]
-
-PREFIX: Final = "/pramaan"
-"""Where the app is mounted, wherever that is."""
+__all__ = ["create_app"]
 
 _PUBLIC: Final = ("/openapi.json", pages.STYLESHEET)
 """What nobody need sign in for, for it holds no data: what the calls are, and how the pages look."""

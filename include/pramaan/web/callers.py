@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from pramaan.registry.changes import Actor, Channel
-from pramaan.registry.grants import Grant, Role, grants_of
+from pramaan.registry.grants import Grant, grants_of
+from pramaan.registry.roles import Role
 from pramaan.web.database import DatabaseDep
 from pramaan.web.problems import ProblemError
 

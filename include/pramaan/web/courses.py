@@ -3,10 +3,9 @@
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from pramaan.database.connect import Connection
 from pramaan.registry import assertions
@@ -20,30 +19,9 @@ from pramaan.web.words import Assertion, IdInPath, IdInQuery, Text
 
 __all__ = ["router"]
 
-
 router = APIRouter(
     prefix="/v1/courses", tags=["courses"], responses=problem_responses(401, 403, 404, 422, 503)
 )
-
-
-class AttachmentBody(BaseModel):
-    """A certificate asserted to a course, in force from `valid_from` until `valid_to`."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    attachment_id: UUID
-    course_id: str
-    tenant_id: str
-    template_id: str
-    template_version: str
-    issuer_id: str
-    issuer_version: int
-    criteria: dict[str, Any]
-    valid_from: datetime
-    valid_to: datetime | None
-    asserted_by: str
-    asserted_at: datetime
-    reason: str | None
 
 
 class CourseBody(BaseModel):
@@ -72,7 +50,7 @@ class HistoryBody(BaseModel):
     """Every certificate that the course has offered, the newest first."""
 
     course_id: str
-    history: list[AttachmentBody]
+    history: list[Attachment]
 
 
 def _terms(connection: Connection, course_id: str, body: Assertion, *, caller: Caller) -> dict[str, Any]:
@@ -105,14 +83,14 @@ def courses(  # noqa: PLR0917 - the framework passes them by name
 
 
 @router.get("/{course_id}/certificate")
-def certificate(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> AttachmentBody:
+def certificate(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> Attachment:
     """The certificate that the course offers now."""
     with database.connection() as connection:
         visible_course(connection, course_id, caller=caller)
         attachment = attachment_in_force(connection, course_id)
     if attachment is None:
         raise ProblemError(404, "certificate_not_attached", f"course {course_id} offers no certificate now")
-    return _attachment_body(attachment)
+    return attachment
 
 
 @router.get("/{course_id}/certificate/history")
@@ -121,27 +99,27 @@ def history(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> Hi
     with database.connection() as connection:
         visible_course(connection, course_id, caller=caller)
         versions = visible_history(connection, course_id, caller=caller)
-    return HistoryBody(course_id=course_id, history=[_attachment_body(one) for one in versions])
+    return HistoryBody(course_id=course_id, history=versions)
 
 
 @router.post("/{course_id}/certificate", status_code=201, responses=problem_responses(400, 409, 413, 415))
 def assert_certificate(
     course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep
-) -> AttachmentBody:
+) -> Attachment:
     """Assert a certificate to a course that offers none, from now on."""
     with database.connection() as connection:
         terms = _terms(connection, course_id, body, caller=caller)
-        return _attachment_body(assertions.attach(connection, course_id, **terms))
+        return assertions.attach(connection, course_id, **terms)
 
 
 @router.put("/{course_id}/certificate", responses=problem_responses(400, 409, 413, 415))
 def replace_certificate(
     course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep
-) -> AttachmentBody:
+) -> Attachment:
     """Replace the certificate of a course from now on. What was earned before stays as it was earned."""
     with database.connection() as connection:
         terms = _terms(connection, course_id, body, caller=caller)
-        return _attachment_body(assertions.replace(connection, course_id, **terms))
+        return assertions.replace(connection, course_id, **terms)
 
 
 @router.delete("/{course_id}/certificate", status_code=204, response_class=Response)
@@ -155,7 +133,3 @@ def remove_certificate(course_id: IdInPath, caller: CallerDep, database: Databas
 
 def _course_body(listed: ListedCourse) -> CourseBody:
     return CourseBody(**asdict(listed), offers_certificate=listed.offers_certificate)
-
-
-def _attachment_body(attachment: Attachment) -> AttachmentBody:
-    return AttachmentBody.model_validate(attachment)

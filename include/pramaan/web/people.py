@@ -16,9 +16,9 @@ from pramaan.registry.certificates import (
     tenant_of_batch,
     tenant_of_user,
 )
-from pramaan.registry.grants import Role
-from pramaan.warehouse.explain import explain_decision
-from pramaan.warehouse.preview import Decision
+from pramaan.registry.roles import Role
+from pramaan.warehouse.decisions import Decision
+from pramaan.warehouse.explain import Progress, explain_decision
 from pramaan.web.callers import Caller, CallerDep
 from pramaan.web.database import DatabaseDep
 from pramaan.web.problems import ProblemError, not_found, problem_responses
@@ -68,15 +68,6 @@ class FactsBody(BaseModel):
     attachment_id: UUID | None
 
 
-class ProgressBody(BaseModel):
-    """How far somebody is, by the course's version in force now."""
-
-    contents_completed: int
-    leaf_count: int | None
-    contents_missing: int | None
-    progress_pct: int | None
-
-
 class StateBody(BaseModel):
     """The certificate that came of it."""
 
@@ -99,7 +90,7 @@ class DecisionBody(BaseModel):
     enrolled_at: datetime
     completed_at: datetime | None
     facts: FactsBody | None
-    progress: ProgressBody
+    progress: Progress
     certificate: StateBody | None
 
 
@@ -131,7 +122,7 @@ def decision(
         enrolled_at=found.enrolled_at,
         completed_at=facts.get("completed_at"),
         facts=_facts(facts, caller) if facts else None,
-        progress=ProgressBody(**asdict(found.progress)),
+        progress=found.progress,
         certificate=StateBody(**asdict(found.certificate)) if found.certificate else None,
     )
 

@@ -11,7 +11,8 @@ from pramaan.certificates.bundled import bundled_template
 from pramaan.database.connect import Connection
 from pramaan.errors import BusyError
 from pramaan.registry.attachments import Criteria
-from pramaan.warehouse.preview import Decision, Group, Person, preview_assertion
+from pramaan.warehouse.decisions import Decision
+from pramaan.warehouse.preview import Group, Person, preview_assertion
 from pramaan.web.callers import Caller, CallerDep
 from pramaan.web.database import DatabaseDep
 from pramaan.web.problems import problem_responses

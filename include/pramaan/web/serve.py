@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 from pramaan.errors import SettingsError
-from pramaan.settings import Settings, load_settings
-from pramaan.web.app import PREFIX, create_app
+from pramaan.settings import PREFIX, Settings, load_settings
+from pramaan.web.app import create_app
 from pramaan.web.problems import as_problem
 from pramaan.web.tokens import BearerTokens, KeySource
 

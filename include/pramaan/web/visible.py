@@ -9,8 +9,8 @@ from pramaan.registry.attachments import Attachment, attachment_history
 from pramaan.registry.certificates import Certificate, find_certificate
 from pramaan.registry.changes import Channel
 from pramaan.registry.courses import Course, find_course
-from pramaan.registry.grants import Role
 from pramaan.registry.issuers import IssuerVersion, find_issuer
+from pramaan.registry.roles import Role
 from pramaan.web.callers import Caller
 from pramaan.web.problems import not_found
 from pramaan.web.words import Assertion

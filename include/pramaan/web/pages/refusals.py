@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from pramaan.settings import PREFIX
 from pramaan.web.pages.render import PAGES, Frame
 from pramaan.web.pages.texts import FIELD_OF_CODE, FIELDS, REFUSALS, UNEXPECTED
 
@@ -72,5 +73,5 @@ def refuse(request: "Request", problem: "ProblemError") -> "Response":
 
 def _sign_in(root: str, path: str) -> str:
     """Airflow's own page to sign in on, which then leads back here."""
-    server = root.removesuffix("/pramaan")
+    server = root.removesuffix(PREFIX)
     return f"{server}/auth/login?next={quote(f'{root}{path}', safe='')}"

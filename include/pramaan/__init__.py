@@ -12,6 +12,8 @@ Rooms, each of which knows only those below it (proven by the import contracts i
     warehouse             the dbt project and the decisions it defines
     feeds                 landing folder -> raw tables
     database              connections, migrations, the pipeline's lock
+    checking              templates vetted before they are trusted, in a child process within limits
+    rendering             fields and a template -> one PDF; the only room that knows WeasyPrint
     settings              the environment, parsed once
     localisation          every text that people read in their own language
     errors                the error tree

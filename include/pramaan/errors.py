@@ -63,6 +63,10 @@ class FeedError(PramaanError):
         super().__init__(message)
         self.rule = rule
 
+    def __reduce__(self) -> tuple[type["FeedError"], tuple[str, str]]:
+        # Else it cannot come out of a worker process, and looks as if the process had died.
+        return type(self), (self.rule, str(self))
+
 
 class RegistryError(PramaanError):
     """A request about issuers, templates or attachments that the rules refuse.
@@ -73,6 +77,10 @@ class RegistryError(PramaanError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+    def __reduce__(self) -> tuple[type["RegistryError"], tuple[str, str]]:
+        # Else it cannot come out of a worker process, and looks as if the process had died.
+        return type(self), (self.code, str(self))
 
 
 class TemplateError(PramaanError):
@@ -85,6 +93,10 @@ class RenderError(PramaanError):
     def __init__(self, error_class: str, message: str) -> None:
         super().__init__(message)
         self.error_class = error_class
+
+    def __reduce__(self) -> tuple[type["RenderError"], tuple[str, str]]:
+        # Else it cannot come out of a worker process, and looks as if the process had died.
+        return type(self), (self.error_class, str(self))
 
 
 class StoreError(PramaanError):

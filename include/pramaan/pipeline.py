@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Literal, cast
 from uuid import UUID
 
-from pramaan.certificates.fonts import fonts_fingerprint, printable_code_points
 from pramaan.certificates.identity import IdentityKey
 from pramaan.certificates.issue import ChunkResult, Press, issue_chunk
 from pramaan.certificates.queue import Enqueued, count_waiting, enqueue_entitled, make_due
@@ -24,6 +23,7 @@ from pramaan.feeds.landing import Landing
 from pramaan.feeds.load import FileLoaded, load_waiting
 from pramaan.registry.identity_key import record_identity_key
 from pramaan.registry.printable import record_printable_code_points
+from pramaan.rendering.fonts import fonts_fingerprint, printable_code_points
 from pramaan.settings import Settings
 from pramaan.warehouse.dbt import deploy_if_changed
 from pramaan.warehouse.decide import Scope, decide_changed_keys

@@ -1,11 +1,16 @@
 """The templates that come with the platform: the folders under `templates/certificates/`."""
 
-from pramaan.certificates.template import Template, list_templates, load_template
+from pathlib import Path
+
+from pramaan.checking.check import vet
+from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
-from pramaan.registry.templates import KeptTemplate
+from pramaan.registry.templates import KeptTemplate, is_kept
+from pramaan.rendering.fonts import configure_fonts
+from pramaan.rendering.template import Template, list_templates, load_template
 from pramaan.settings import PROJECT_ROOT
 
-__all__ = ["TEMPLATES", "bundled_template", "bundled_templates", "kept_template"]
+__all__ = ["TEMPLATES", "bundled_template", "bundled_templates", "kept_template", "vetted_template"]
 
 TEMPLATES = PROJECT_ROOT / "templates" / "certificates"
 
@@ -26,6 +31,19 @@ def bundled_template(template_id: str) -> Template:
             "template_not_found", f"there is no template {template_id}; there are: {', '.join(known)}"
         )
     return load_template(TEMPLATES / template_id)
+
+
+def vetted_template(connection: Connection, template_id: str, *, fonts: Path) -> KeptTemplate:
+    """A bundled template as the registry keeps it, vetted if the registry does not keep this version yet.
+
+    The fonts are configured under `fonts`. Raises what `bundled_template` raises, and TemplateError when the
+    template is hostile or cannot be used.
+    """
+    kept = kept_template(template_id)
+    if not is_kept(connection, kept):
+        configure_fonts(fonts)
+        vet(bundled_template(template_id))
+    return kept
 
 
 def kept_template(template_id: str) -> KeptTemplate:

@@ -16,15 +16,16 @@ from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pramaan.certificates.fonts import configure_fonts
 from pramaan.certificates.queue import Claim, Issued, Postponed, Worker, open_worker
-from pramaan.certificates.render import Renderer
 from pramaan.certificates.store import Store, certificate_path
-from pramaan.certificates.template import unpack_template
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import RenderError, StoreError, TemplateError
 from pramaan.registry.issuers import signature_image
 from pramaan.registry.templates import template_archive
+from pramaan.rendering.assertion import badge_assertion
+from pramaan.rendering.fonts import configure_fonts
+from pramaan.rendering.renderer import Renderer
+from pramaan.rendering.template import unpack_template
 
 __all__ = ["ChunkResult", "Press", "issue_chunk"]
 
@@ -154,6 +155,7 @@ def _print(claim: Claim, *, renderers: _Renderers, store: Store) -> Issued:
     pdf = renderer.render(
         {name: value for name, value in claim.fields.items() if name in renderer.field_names},
         signature=renderers.signature(claim.signature_sha256),
+        assertion=badge_assertion(claim.fields, class_id=claim.attachment_id, recipient_id=claim.user_id),
     )
     sha256 = hashlib.sha256(pdf).hexdigest()
     uri = store.put(certificate_path(claim.certificate_id, sha256=sha256), pdf)

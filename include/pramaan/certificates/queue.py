@@ -153,7 +153,8 @@ _CLAIM = """
         and claimed.attachment_id = attachments.attachment_id
         and attachments.issuer_id = issuers.issuer_id and attachments.issuer_version = issuers.version
     returning claimed.certificate_id, claimed.attempts, claimed.render_input,
-        attachments.template_id, attachments.template_version, issuers.signature_sha256
+        attachments.template_id, attachments.template_version, issuers.signature_sha256,
+        claimed.user_id, claimed.attachment_id::text
 """
 
 _RECORD_ISSUED = """
@@ -211,6 +212,8 @@ class Claim:
     template_id: str
     template_version: str
     signature_sha256: str | None
+    user_id: str
+    attachment_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +307,9 @@ class Worker:
         ).fetchall()
         return [
             Claim(*row)
-            for row in sorted(cast(list[tuple[str, int, dict[str, str | None], str, str, str | None]], rows))
+            for row in sorted(
+                cast(list[tuple[str, int, dict[str, str | None], str, str, str | None, str, str]], rows)
+            )
         ]
 
     def record(self, issued: Sequence[Issued], postponed: Sequence[Postponed]) -> set[str]:

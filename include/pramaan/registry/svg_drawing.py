@@ -118,7 +118,7 @@ def _draw_and_exit(page_px: tuple[int, int], max_px: tuple[int, int]) -> NoRetur
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    import pypdfium2  # type: ignore[import-untyped]
+    import pypdfium2
     import weasyprint  # noqa: F401 - a machine without its libraries shows here
 
     try:

@@ -6,7 +6,7 @@ from typing import Final, cast
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
 
-__all__ = ["PRINTED_FIELDS", "KeptTemplate", "keep_template", "require_usable", "template_archive"]
+__all__ = ["PRINTED_FIELDS", "KeptTemplate", "is_kept", "keep_template", "require_usable", "template_archive"]
 
 PRINTED_FIELDS: Final = frozenset({
     "certificate_id", "recipient_name", "course_name", "completed_at", "issuer_name", "issuer_url",
@@ -34,6 +34,15 @@ def keep_template(connection: Connection, template: KeptTemplate) -> None:
         "where kept.required_fields <> excluded.required_fields",
         (template.template_id, template.version, template.archive, sorted(template.required_fields)),
     )
+
+
+def is_kept(connection: Connection, template: KeptTemplate) -> bool:
+    """Whether the registry keeps this version."""
+    row = connection.execute(
+        "select from registry.template_versions where template_id = %s and version = %s",
+        (template.template_id, template.version),
+    ).fetchone()
+    return row is not None
 
 
 def template_archive(connection: Connection, template_id: str, version: str) -> bytes:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pramaan.certificates.template import CONTRACT_FIELDS, list_templates, load_template, unpack_template
 from pramaan.errors import TemplateError
+from pramaan.rendering.template import CONTRACT_FIELDS, list_templates, load_template, unpack_template
 
 CLASSIC = Path(__file__).parents[2] / "templates" / "certificates" / "classic"
 
@@ -55,33 +55,67 @@ def test_a_broken_archive_is_refused() -> None:
         unpack_template("classic", b"PK no zip")
 
 
-@pytest.mark.parametrize("name", ["template.yml", "certificate.html", "certificate.css", "background.svg"])
+@pytest.mark.parametrize("name", ["template.yml", "certificate.html", "certificate.css"])
 def test_a_missing_file_is_named(copied_template: Path, name: str) -> None:
     (copied_template / name).unlink()
     with pytest.raises(TemplateError, match=name):
         load_template(copied_template)
 
 
+DESCRIPTION = """
+title: Small
+fields:
+  recipient_name: { sample: Asha }
+  course_name: { sample: Maths }
+  completed_at: { sample: "2026-07-14T09:30:00Z" }
+  issuer_name: { sample: Council }
+  signatory_name: { sample: Meera, optional: true }
+  signatory_designation: { sample: Director, optional: true }
+  verify_url: { sample: "https://example.gov.in/verify/1" }
+  language: { sample: en }
+areas:
+  recipient_name: { sizes_pt: [30, 20], lines: 2, wrap_from_pt: 20, align: bottom }
+texts:
+  heading: { en: Certificate, hi: प्रमाणपत्र }
+  month: { en: Month }
+"""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("recipient_name: { sample: Ananya Bhattacharya }", "", "fields lacks recipient_name"),
-        ("{ sample: en }", "{ example: en }", "fields.language.sample"),
-        ("title: Classic diploma", "title: [", "no YAML"),
-        ("title: Classic diploma", "", "title: Field required"),
-        ("  issuer_name: { sizes_pt", "  issuer: { sizes_pt", "no field: issuer"),
-        ("sizes_pt: [15, 13, 11]", "sizes_pt: []", "fit.issuer_name.sizes_pt"),
+        ("  recipient_name: { sample: Asha }", "", "recipient_name"),
+        ("{ sample: en }", "{ example: en }", "fields.language"),
+        ("title: Small", "title: [", "no YAML"),
+        ("title: Small", "", "title"),
+        ("sizes_pt: [30, 20]", "sizes_pt: []", "areas.recipient_name.sizes_pt"),
+        ("sizes_pt: [30, 20]", "sizes_pt: [20, 30]", "must fall"),
+        ("sizes_pt: [30, 20]", "sizes_pt: [30, -1]", "areas.recipient_name.sizes_pt"),
+        ("align: bottom", "align: baseline", "areas.recipient_name.align"),
+        ("{ en: Month }", "{ hi: माह }", "no English"),
     ],
 )
 def test_a_wrong_description_is_refused_with_where(
     copied_template: Path, old: str, new: str, said: str
 ) -> None:
-    description = (path := copied_template / "template.yml").read_text()
-    assert old in description
-    path.write_text(description.replace(old, new))
+    assert DESCRIPTION.count(old) == 1
+    (copied_template / "template.yml").write_text(DESCRIPTION.replace(old, new))
     with pytest.raises(TemplateError, match=said) as refusal:
         load_template(copied_template)
     assert "classic/template.yml" in str(refusal.value)
+
+
+def test_a_language_is_spoken_when_every_text_is_there_in_it(copied_template: Path) -> None:
+    (copied_template / "template.yml").write_text(DESCRIPTION)
+    template = load_template(copied_template)
+    assert template.languages == ("en",)
+    assert template.language_for("hi") == "en"
+    (copied_template / "template.yml").write_text(
+        DESCRIPTION.replace("{ en: Month }", "{ en: Month, hi: माह }")
+    )
+    template = load_template(copied_template)
+    assert template.languages == ("en", "hi")
+    assert template.language_for("hi-IN") == "hi"
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -6,15 +6,23 @@ Messages name the field and never its value, which may be a person's name.
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from pramaan.certificates.fonts import printable_code_points
-from pramaan.certificates.template import Template
 from pramaan.errors import RenderError
+from pramaan.rendering.fonts import printable_code_points
+from pramaan.rendering.template import Template
 
-__all__ = ["checked_fields", "direction_of", "language_of", "print_context"]
+__all__ = [
+    "DERIVED_TEXTS",
+    "checked_fields",
+    "direction_of",
+    "is_language_tag",
+    "language_of",
+    "printed_texts",
+]
 
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
@@ -35,10 +43,14 @@ _SCRIPT_LANGUAGES: Final = {
 }
 """Script, by the first word of its letters' Unicode names, and its languages, the usual one first."""
 
+DERIVED_TEXTS: Final = ("completed_month", "verify_address")
+"""What `printed_texts` adds to the fields."""
+
 _LONGEST_TEXT: Final = 300
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+_INVISIBLE: Final = frozenset({"Zs", "Cf", "Mn", "Me"})
 _MOST_MARKS: Final = 6
-_STACKED_MARKS: Final = re.compile(f"m{{{_MOST_MARKS + 1}}}")
-"""No script stacks so many: marks without end would be painted over the rest of the page."""
+"""No script stacks more: marks without end would be painted over the rest of the page."""
 
 
 def checked_fields(fields: Mapping[str, str | None], *, template: Template) -> dict[str, str | None]:
@@ -59,18 +71,30 @@ def checked_fields(fields: Mapping[str, str | None], *, template: Template) -> d
     return values
 
 
-def _marks(value: str) -> str:
-    """The text with an `m` for each mark that stands on or under another character."""
-    return "".join("m" if unicodedata.category(c) in {"Mn", "Me"} else "-" for c in value)
+@lru_cache(maxsize=1)
+def _stacked_marks() -> re.Pattern[str]:
+    """More marks than any script stacks on or under one letter."""
+    points = sorted(p for p in printable_code_points() if unicodedata.category(chr(p)) in {"Mn", "Me"})
+    return re.compile(f"(?:[{re.escape(''.join(map(chr, points)))}][\u200c-\u200f]*){{{_MOST_MARKS + 1}}}")
+
+
+def _is_plain(value: str) -> bool:
+    """Whether a text is short and ASCII, which every font of Latin letters prints: most texts are."""
+    return len(value) <= _LONGEST_TEXT and value.isascii() and value.isprintable() and not value.isspace()
 
 
 def _require_printable(name: str, value: str | None) -> None:
-    if value is None:
-        return
+    if value is not None and not _is_plain(value):
+        _require_every_character(name, value)
+
+
+@lru_cache(maxsize=1024)
+def _require_every_character(name: str, value: str) -> None:
+    """Kept when it passes: courses, issuers and signatories come again and again."""
     error_class = "name_unprintable" if name == "recipient_name" else "text_unprintable"
-    if not value.strip():
-        raise RenderError(error_class, f"{name}: nothing but spaces")
-    if len(value) > _LONGEST_TEXT or _STACKED_MARKS.search(_marks(value)):
+    if all(unicodedata.category(character) in _INVISIBLE for character in value):
+        raise RenderError(error_class, f"{name}: nothing that can be seen")
+    if len(value) > _LONGEST_TEXT or _stacked_marks().search(value):
         raise RenderError(
             "name_does_not_fit" if name == "recipient_name" else "text_does_not_fit",
             f"{name}: over {_LONGEST_TEXT} characters, or over {_MOST_MARKS} marks on one letter",
@@ -80,38 +104,48 @@ def _require_printable(name: str, value: str | None) -> None:
         raise RenderError(error_class, f"{name}: no bundled font prints {points}")
 
 
-def print_context(values: Mapping[str, str | None], *, zone: ZoneInfo) -> dict[str, object]:
-    """What a template may print: the fields, and what follows from them.
+def printed_texts(values: Mapping[str, str | None], *, language: str, zone: ZoneInfo) -> dict[str, str]:
+    """What may be printed, by name: the fields that are there, and what follows from them.
 
-    `completed_month` is the month and year in `zone`, `verify_address` the address without its scheme;
-    `language_of` and `direction_of` say a text's `lang` and `dir`.
+    `completed_month` is the month and year of completion in `zone` and in `language`, `verify_address` the
+    address without its scheme. White space is collapsed, as HTML does.
 
     Raises RenderError `invalid_field`.
     """
-    from babel.dates import format_skeleton
-
-    language, verify_url = values["language"] or "", values["verify_url"] or ""
-    if not _LANGUAGE_TAG.fullmatch(language):
+    if not is_language_tag(values["language"] or ""):
         raise RenderError("invalid_field", "language: not a language tag, such as hi or en-IN")
+    verify_url = values["verify_url"] or ""
     if not verify_url.isascii() or not verify_url.startswith(("https://", "http://")):
         raise RenderError("invalid_field", "verify_url: not an http address")
-    completed_at = _instant(values["completed_at"] or "").astimezone(zone)
-    return dict(values) | {
-        "completed_month": format_skeleton("yMMMM", completed_at, locale="en"),
-        "verify_address": verify_url.split("://", 1)[1],
-        "language_of": lambda text: language_of(text, preferred=language),
-        "direction_of": direction_of,
-    }
+    completed_at = _instant(values["completed_at"] or "", zone=zone)
+    texts = {name: " ".join(value.split(" ")) for name, value in values.items() if value is not None}
+    texts["completed_month"] = _month(completed_at.year, completed_at.month, language)
+    texts["verify_address"] = verify_url.split("://", 1)[1]
+    return texts
 
 
-def _instant(text: str) -> datetime:
+@lru_cache(maxsize=4096)
+def _month(year: int, month: int, language: str) -> str:
+    from babel.dates import format_skeleton
+
+    return str(format_skeleton("yMMMM", date(year, month, 1), locale=language))
+
+
+def _instant(text: str, *, zone: ZoneInfo) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise RenderError("invalid_field", "completed_at: not an ISO 8601 instant") from error
     if instant.tzinfo is None:
         raise RenderError("invalid_field", "completed_at: an instant needs its offset, such as Z")
-    return instant
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        raise RenderError("invalid_field", f"completed_at: not between {_FIRST_YEAR} and {_LAST_YEAR}")
+    return instant.astimezone(zone)
+
+
+def is_language_tag(text: str) -> bool:
+    """Whether a text has the form of a language tag (RFC 5646)."""
+    return _LANGUAGE_TAG.fullmatch(text) is not None
 
 
 def language_of(text: str, *, preferred: str) -> str:

@@ -1,9 +1,11 @@
 """The fonts that certificates are printed with, and nothing else that stands on the machine.
 
-The set is fixed: the Noto families of the scripts we serve, from Debian's `fonts-noto-core`. Pango is given
-a private fontconfig file that knows only these, so that the same fields give the same bytes on every machine
-with the same files (`fonts_fingerprint`). Call `configure_fonts` once per process, before the first
-`Renderer`.
+The set is fixed, byte by byte: `fonts.sha256` beside this file lists every face with its hash, and a file
+that differs is refused. The files come from Debian's package `fonts-noto-core`, which setup.sh installs.
+Pango is given a private fontconfig file that knows only these, so that the same fields give the same bytes on
+every machine. Call `configure_fonts` once per process, before the first `Renderer`.
+
+To add a face: `sha256sum` it into the list, sorted by name, and give a new family its purpose here.
 """
 
 import ctypes
@@ -34,21 +36,38 @@ FONT_FOLDER: Final = Path("/usr/share/fonts/truetype/noto")
 BUNDLED_FAMILIES: Final = {
     "NotoSerifDisplay": "Latin, Greek, Cyrillic: large sizes",
     "NotoSerif": "Latin, Greek, Cyrillic",
-    "NotoSans": "Latin, Greek, Cyrillic: small print",
+    "NotoSansDisplay": "Latin, Greek, Cyrillic: large sizes, sans-serif",
+    "NotoSans": "Latin, Greek, Cyrillic: sans-serif, small print",
     "NotoSerifDevanagari": "Devanagari",
+    "NotoSansDevanagari": "Devanagari: sans-serif",
     "NotoSerifBengali": "Bengali, Assamese",
+    "NotoSansBengali": "Bengali, Assamese: sans-serif",
     "NotoSerifGujarati": "Gujarati",
+    "NotoSansGujarati": "Gujarati: sans-serif",
     "NotoSerifGurmukhi": "Gurmukhi",
+    "NotoSansGurmukhi": "Gurmukhi: sans-serif",
     "NotoSansOriya": "Odia (this release has no serif)",
     "NotoSerifTamil": "Tamil",
+    "NotoSansTamil": "Tamil: sans-serif",
     "NotoSerifTelugu": "Telugu",
+    "NotoSansTelugu": "Telugu: sans-serif",
     "NotoSerifKannada": "Kannada",
+    "NotoSansKannada": "Kannada: sans-serif",
     "NotoSerifMalayalam": "Malayalam",
-    "NotoNastaliqUrdu": "Urdu and the other languages in Arabic script",
+    "NotoSansMalayalam": "Malayalam: sans-serif",
+    "NotoNastaliqUrdu": "Urdu and the other languages in Arabic script (its Bold calls itself regular)",
     "NotoSansOlChiki": "Santali",
     "NotoSansMeeteiMayek": "Manipuri",
 }
-"""Family as in the file's name, and what it is for; each in Regular and Bold."""
+"""Family as in the file's name, and what it is for; which faces each has is in `fonts.sha256`.
+
+Each has Regular and Bold; Italic only where the release has one that a template wants.
+"""
+
+_PINS: Final = Path(__file__).with_name("fonts.sha256")
+
+_RELEASE: Final = "20201225"
+"""Of the package. Debian 12 (20201225-1) and 13 (20201225-2) ship the same bytes: compared, file by file."""
 
 _LIBRARIES: Final = {
     "libpango-1.0.so.0": "libpango-1.0-0",
@@ -81,29 +100,47 @@ _CONFIGURATION: Final = """<?xml version="1.0"?>
 
 @lru_cache(maxsize=1)
 def bundled_font_files() -> tuple[Path, ...]:
-    """The font files, sorted by name.
+    """The font files, sorted by name, each with exactly the bytes that it is pinned to.
 
-    Raises HostError naming the missing files and the package to install.
+    They are hashed once per process (12 MB: about 10 ms, or 25 ms on a processor without SHA instructions).
+
+    Raises HostError naming the files that are missing or differ, and the package to install.
     """
-    files = [FONT_FOLDER / f"{name}-{face}.ttf" for name in BUNDLED_FAMILIES for face in ("Regular", "Bold")]
-    if missing := [file.name for file in files if not file.is_file()]:
+    pins = _pins()
+    found = {name: _sha256_of(FONT_FOLDER / name) for name in pins}
+    missing = [name for name in pins if found[name] is None]
+    changed = [name for name in pins if found[name] not in {None, pins[name]}]
+    if missing or changed:
+        lists = {"missing": missing, "not the pinned file": changed}
+        what = "; ".join(f"{problem}: {', '.join(names)}" for problem, names in lists.items() if names)
         raise HostError(
-            f"{len(missing)} font file(s) missing from {FONT_FOLDER}: {', '.join(missing)}; "
-            "install them with: apt-get install fonts-noto-core"
+            f"the fonts in {FONT_FOLDER} are not those that certificates are printed with ({what}); install "
+            f"release {_RELEASE} of their package: apt-get install --reinstall fonts-noto-core"
         )
-    return tuple(sorted(files))
+    return tuple(FONT_FOLDER / name for name in pins)
 
 
 @lru_cache(maxsize=1)
 def fonts_fingerprint() -> str:
-    """SHA-256, in hex, of the bundled files' names and bytes: other fonts print other certificates.
+    """SHA-256, in hex, of the list of pins: other fonts print other certificates.
 
-    Raises HostError as `bundled_font_files`.
+    Reads no font: whether this machine has them is for `bundled_font_files` to say.
     """
-    digest = hashlib.sha256()
-    for file in bundled_font_files():
-        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+    return hashlib.sha256(_PINS.read_bytes()).hexdigest()
+
+
+def _pins() -> dict[str, str]:
+    """File name and SHA-256 in hex, in the order of the list, which is in the format of `sha256sum`."""
+    lines = (line.split() for line in _PINS.read_text(encoding="ascii").splitlines())
+    return {name: digest for digest, name in lines}
+
+
+def _sha256_of(file: Path) -> str | None:
+    """In hex; None when it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 @lru_cache(maxsize=1)
@@ -137,14 +174,15 @@ def configure_fonts(folder: Path) -> Path:
     """Make Pango in this process, and in those it starts, know the bundled fonts only.
 
     Writes a fontconfig file, links to the fonts and fontconfig's cache under `folder`, which must be
-    writable; safe to repeat, also from several processes at once. Sets `FONTCONFIG_FILE` and
+    writable; safe to repeat, also from several processes at once. Sets `FONTCONFIG_FILE`, `FC_LANG` and
     `PANGO_LANGUAGE`, so it must come before the first `Renderer`. Returns the fontconfig file.
 
-    Raises HostError naming what is missing, a font or a library, and the package to install.
+    Raises HostError naming what is missing or differs, a font or a library, and the package to install.
     """
     require_libraries()
     files = bundled_font_files()
-    # A new set gets a new folder: fontconfig trusts its cache while the folder's own time is unchanged.
+    # A new set gets a new folder: fontconfig trusts its cache while the folder's own time is unchanged,
+    # whatever happened to the files that the links lead to.
     root = folder.absolute() / fonts_fingerprint()[:16]
     (links := root / "fonts").mkdir(parents=True, exist_ok=True)
     for file in files:
@@ -152,6 +190,8 @@ def configure_fonts(folder: Path) -> Path:
     text = _CONFIGURATION.format(fonts=_escaped(links), cache=_escaped(root / "cache"))
     _write_whole(configuration := root / _CONFIGURATION_NAME, text)
     os.environ["FONTCONFIG_FILE"] = str(configuration)
+    # Without it fontconfig prefers, among fonts that match alike, those of the machine's locale.
+    os.environ["FC_LANG"] = "en"
     # Without it Pango looks at LANGUAGE when it shapes text whose script is not that of its language.
     os.environ["PANGO_LANGUAGE"] = "en"
     return configuration

@@ -1,0 +1,46 @@
+"""The Open Badges 2.0 assertion that is attached to a certificate's PDF.
+
+https://www.imsglobal.org/sites/default/files/Badges/OBv2p0Final/ - a hosted assertion: whoever wants to know
+whether it holds asks at its `id`. The recipient is told as a salted hash only.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import quote
+
+__all__ = ["ATTACHMENT_DESCRIPTION", "ATTACHMENT_NAME", "ATTACHMENT_TYPE", "badge_assertion"]
+
+ATTACHMENT_NAME: Final = "assertion.json"
+ATTACHMENT_TYPE: Final = "application/ld+json"
+ATTACHMENT_DESCRIPTION: Final = "Open Badges 2.0 assertion of this certificate"
+
+
+def badge_assertion(texts: Mapping[str, str | None], *, class_id: str, recipient_id: str) -> bytes:
+    """The assertion as JSON-LD, in UTF-8, the same bytes for the same certificate.
+
+    `texts` needs `verify_url` and `completed_at`. What is published lies beside the verification page: at
+    `/badges/assertions/<certificate>`, `/badges/classes/<class>`. The recipient is the address of their
+    profile, `/users/<recipient_id>`, salted with the certificate and hashed.
+    """
+    base, _, certificate_id = (texts["verify_url"] or "").rpartition("/verify/")
+    issued_on = datetime.fromisoformat(texts["completed_at"] or "").astimezone(UTC)
+    profile = f"{base}/users/{quote(recipient_id, safe='')}"
+    identity = hashlib.sha256((profile + certificate_id).encode()).hexdigest()
+    document = {
+        "@context": "https://w3id.org/openbadges/v2",
+        "type": "Assertion",
+        "id": f"{base}/badges/assertions/{certificate_id}",
+        "recipient": {
+            "type": "url",
+            "hashed": True,
+            "salt": certificate_id,
+            "identity": f"sha256${identity}",
+        },
+        "badge": f"{base}/badges/classes/{quote(class_id, safe='')}",
+        "issuedOn": issued_on.isoformat().replace("+00:00", "Z"),
+        "verification": {"type": "HostedBadge"},
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

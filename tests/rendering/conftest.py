@@ -1,0 +1,28 @@
+"""Renderers, made once: to compile a page takes as long as a hundred certificates."""
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+from renderers import BUNDLED, INDIA, RendererOf
+
+from pramaan.rendering.fonts import configure_fonts
+from pramaan.rendering.renderer import Renderer
+from pramaan.rendering.template import Template, load_template
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fonts(tmp_path_factory: pytest.TempPathFactory) -> None:
+    configure_fonts(tmp_path_factory.mktemp("fonts"))
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Callable[[str], Template]:
+    """A bundled template by its id."""
+    return cache(lambda template_id: load_template(BUNDLED / template_id))
+
+
+@pytest.fixture(scope="session")
+def renderer_of(bundled: Callable[[str], Template]) -> RendererOf:
+    """A renderer of a bundled template, by engine."""
+    return cache(lambda template_id, engine: Renderer(bundled(template_id), zone=INDIA, engine=engine))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-BENCHMARKS = ("feeds", "pipeline", "api", "setup")
+BENCHMARKS = ("feeds", "pipeline", "render", "api", "setup")
 
 
 @click.command()
@@ -26,15 +26,22 @@ BENCHMARKS = ("feeds", "pipeline", "api", "setup")
     show_default=True,
     help="pipeline: the script that writes the Open University data set as feeds.",
 )
+@click.option(
+    "--renders",
+    type=click.IntRange(min=10),
+    default=100_000,
+    show_default=True,
+    help="render: over how many in one process memory is watched.",
+)
 @json_option
-def bench(name: str | None, *, rows: int, oulad: Path, as_json: bool) -> None:
+def bench(name: str | None, *, rows: int, oulad: Path, renders: int, as_json: bool) -> None:
     """Measure NAME (all when left out) and write its section of BENCHMARKS.md."""
     from pramaan.bench.report import write_section
     from pramaan.settings import PROJECT_ROOT
 
     for chosen in [name] if name else BENCHMARKS:
         step(f"Measuring {chosen}")
-        measured = _measure(chosen, rows=rows, oulad=oulad)
+        measured = _measure(chosen, rows=rows, oulad=oulad, renders=renders)
         write_section(PROJECT_ROOT / "BENCHMARKS.md", chosen, measured)
         if as_json:
             print_json([asdict(m) for m in measured])
@@ -43,11 +50,15 @@ def bench(name: str | None, *, rows: int, oulad: Path, as_json: bool) -> None:
             click.echo(f"  {m.name:<44} {m.shown:>12} {m.unit:<22} {m.target or '':<16} {m.remark}")
 
 
-def _measure(name: str, *, rows: int, oulad: Path) -> "list[Measurement]":
+def _measure(name: str, *, rows: int, oulad: Path, renders: int) -> "list[Measurement]":
     if name == "pipeline":
         from pramaan.bench import pipeline
 
         return pipeline.run(oulad=oulad)
+    if name == "render":
+        from pramaan.bench import render
+
+        return render.run(renders=renders)
     if name == "api":
         from pramaan.bench import api
 

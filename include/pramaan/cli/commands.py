@@ -11,6 +11,8 @@ from pramaan.cli.bench import bench
 from pramaan.cli.pipeline import issue, load
 from pramaan.cli.platform import down, prepare, psql, status, up
 from pramaan.cli.registry import attach, detach, issuer
+from pramaan.cli.render import render
+from pramaan.cli.template import template
 
 __all__ = ["pramaan"]
 
@@ -30,6 +32,7 @@ _COMMANDS = (
     *(up, down, status, prepare, psql, serve),
     *(load, issue),
     *(issuer, attach, detach, grant, token),
+    *(render, template),
     bench,
 )
 

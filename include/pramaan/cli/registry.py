@@ -75,14 +75,15 @@ def attach(
     reason: str | None,
 ) -> None:
     """Assert a certificate to COURSE: whoever completes it from then on earns it."""
-    from pramaan.certificates.bundled import kept_template
+    from pramaan.certificates.bundled import vetted_template
     from pramaan.cli.workplace import open_pipeline, operator
     from pramaan.registry import assertions
     from pramaan.registry.attachments import Criteria
 
-    kept = kept_template(template)
     begin = _since(valid_from, reason)
-    with open_pipeline().connect() as connection:
+    pipeline = open_pipeline()
+    with pipeline.connect() as connection:
+        kept = vetted_template(connection, template, fonts=pipeline.press.fonts_folder)
         attachment = assertions.attach(
             connection,
             course,

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -14,7 +15,7 @@ from pramaan.registry.courses import ListedCourse, list_courses
 from pramaan.web.callers import Caller, CallerDep
 from pramaan.web.database import DatabaseDep
 from pramaan.web.problems import ProblemError, problem_responses
-from pramaan.web.visible import READERS, assertion_terms, visible_course, visible_history
+from pramaan.web.visible import READERS, FontsDep, assertion_terms, visible_course, visible_history
 from pramaan.web.words import Assertion, IdInPath, IdInQuery, Text
 
 __all__ = ["router"]
@@ -53,10 +54,12 @@ class HistoryBody(BaseModel):
     history: list[Attachment]
 
 
-def _terms(connection: Connection, course_id: str, body: Assertion, *, caller: Caller) -> dict[str, Any]:
+def _terms(
+    connection: Connection, course_id: str, body: Assertion, *, caller: Caller, fonts: Path
+) -> dict[str, Any]:
     course = visible_course(connection, course_id, caller=caller)
     caller.require("badge_creator", tenant_id=course.tenant_id)
-    return assertion_terms(connection, body, caller=caller, channel="api")
+    return assertion_terms(connection, body, caller=caller, channel="api", fonts=fonts)
 
 
 @router.get("")
@@ -104,21 +107,21 @@ def history(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> Hi
 
 @router.post("/{course_id}/certificate", status_code=201, responses=problem_responses(400, 409, 413, 415))
 def assert_certificate(
-    course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep
+    course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep, fonts: FontsDep
 ) -> Attachment:
     """Assert a certificate to a course that offers none, from now on."""
     with database.connection() as connection:
-        terms = _terms(connection, course_id, body, caller=caller)
+        terms = _terms(connection, course_id, body, caller=caller, fonts=fonts)
         return assertions.attach(connection, course_id, **terms)
 
 
 @router.put("/{course_id}/certificate", responses=problem_responses(400, 409, 413, 415))
 def replace_certificate(
-    course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep
+    course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep, fonts: FontsDep
 ) -> Attachment:
     """Replace the certificate of a course from now on. What was earned before stays as it was earned."""
     with database.connection() as connection:
-        terms = _terms(connection, course_id, body, caller=caller)
+        terms = _terms(connection, course_id, body, caller=caller, fonts=fonts)
         return assertions.replace(connection, course_id, **terms)
 
 

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from pramaan.certificates.bundled import bundled_template, bundled_templates
-from pramaan.certificates.fonts import configure_fonts
-from pramaan.certificates.render import Renderer
-from pramaan.certificates.template import Template, unpack_template
+from pramaan.checking.check import vet
+from pramaan.rendering.fonts import configure_fonts
+from pramaan.rendering.renderer import Renderer
+from pramaan.rendering.template import Template, unpack_template
 from pramaan.web.callers import CallerDep
 from pramaan.web.problems import problem_responses
 from pramaan.web.visible import READERS
@@ -84,6 +85,7 @@ def preview(template_id: IdInPath, caller: CallerDep, request: Request) -> Respo
 def _rendered(archive: bytes, template_id: str, zone: ZoneInfo) -> bytes:
     """By its content: an edited template is rendered anew."""
     template = unpack_template(template_id, archive)
+    vet(template)
     return Renderer(template, zone=zone).render(template.sample_fields())
 
 

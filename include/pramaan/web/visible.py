@@ -1,8 +1,11 @@
 """What a caller may see. What they may not is answered like what does not exist."""
 
-from typing import Any, Final
+from pathlib import Path
+from typing import Annotated, Any, Final, cast
 
-from pramaan.certificates.bundled import kept_template
+from fastapi import Depends, Request
+
+from pramaan.certificates.bundled import vetted_template
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
 from pramaan.registry.attachments import Attachment, attachment_history
@@ -17,6 +20,7 @@ from pramaan.web.words import Assertion
 
 __all__ = [
     "READERS",
+    "FontsDep",
     "assertion_terms",
     "require_issuer_of",
     "visible_certificate",
@@ -71,16 +75,27 @@ def require_issuer_of(connection: Connection, course: Course, issuer_id: str, *,
         )
 
 
+def _fonts_folder(request: Request) -> Path:
+    return cast(Path, request.app.state.settings.home / "fonts")
+
+
+FontsDep = Annotated[Path, Depends(_fonts_folder)]
+"""Where the fonts of this home are configured."""
+
+
 def assertion_terms(
-    connection: Connection, assertion: Assertion, *, caller: Caller, channel: Channel
+    connection: Connection, assertion: Assertion, *, caller: Caller, channel: Channel, fonts: Path
 ) -> dict[str, Any]:
     """What the registry's `attach` and `replace` take, once the caller may see all that it names.
 
-    Raises ProblemError 404 `issuer_not_found`, RegistryError `template_not_found`.
+    A template that the registry does not know yet is laid out first, which takes some seconds.
+
+    Raises ProblemError 404 `issuer_not_found`, RegistryError `template_not_found`, TemplateError when the
+    template is not fit to be used.
     """
     visible_issuer(connection, assertion.issuer_id, caller=caller)
     return {
-        "template": kept_template(assertion.template_id),
+        "template": vetted_template(connection, assertion.template_id, fonts=fonts),
         "issuer_id": assertion.issuer_id,
         "criteria": assertion.criteria.criteria(),
         "by": caller.actor(channel),

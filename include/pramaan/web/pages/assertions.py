@@ -148,7 +148,7 @@ def _changeable(connection: Connection, course_id: str, *, desk: Desk) -> Course
 
 
 def _terms(desk: Desk, connection: Connection, assertion: "Assertion") -> dict[str, Any]:
-    return assertion_terms(connection, assertion, caller=desk.caller, channel="page")
+    return assertion_terms(connection, assertion, caller=desk.caller, channel="page", fonts=desk.fonts)
 
 
 def _seen(form: CertificateForm | RemovalForm) -> UUID:

@@ -1,6 +1,7 @@
 """Who is at the page, and what it is made with: the first thing that every route asks for."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
@@ -11,7 +12,7 @@ from pramaan.web.pages.forms import Seals, require_same_site
 from pramaan.web.pages.refusals import NO_ROLE
 from pramaan.web.pages.render import Frame
 from pramaan.web.problems import ProblemError
-from pramaan.web.visible import READERS
+from pramaan.web.visible import READERS, FontsDep
 
 if TYPE_CHECKING:
     from fastapi.responses import RedirectResponse
@@ -27,6 +28,7 @@ class Desk:
     database: Database
     frame: Frame
     seals: Seals
+    fonts: Path
 
     def done(self, what: str, *parts: str) -> "RedirectResponse":
         """After a change: to the page that shows it, which can be loaded again without doing it again."""
@@ -35,14 +37,14 @@ class Desk:
         return RedirectResponse(self.frame.link(*parts, done=what), status_code=303)
 
 
-def desk_of(request: Request, caller: CallerDep, database: DatabaseDep) -> Desk:
+def desk_of(request: Request, caller: CallerDep, database: DatabaseDep, fonts: FontsDep) -> Desk:
     """Raises ProblemError 403: `no_role`, or `form_not_trusted` for a form that another site sent."""
     if request.method not in {"GET", "HEAD"}:
         require_same_site(request)
     if caller.tenants(*READERS) == []:
         raise ProblemError(403, NO_ROLE, "you have no role in any tenant; ask your administrator for one")
     frame = Frame.of(request)
-    return Desk(caller, database, frame, Seals(request.app.state.settings, caller.username))
+    return Desk(caller, database, frame, Seals(request.app.state.settings, caller.username), fonts)
 
 
 DeskDep = Annotated[Desk, Depends(desk_of)]

@@ -11,10 +11,10 @@ from pramaan.web.pages.texts import DONE, REASONS
 from pramaan.web.visible import READERS
 
 if TYPE_CHECKING:
-    from pramaan.certificates.template import Template
     from pramaan.database.connect import Connection
     from pramaan.registry.attachments import Attachment
     from pramaan.registry.courses import Course, ListedCourse
+    from pramaan.rendering.template import Template
     from pramaan.web.callers import Caller
     from pramaan.web.pages.forms import CertificateForm, IssuerForm
     from pramaan.web.pages.refusals import Refusal

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -24,8 +25,10 @@ from pramaan.registry.issuers import signature_image
 from pramaan.registry.templates import template_archive
 from pramaan.rendering.assertion import badge_assertion
 from pramaan.rendering.fonts import configure_fonts
-from pramaan.rendering.renderer import Renderer
 from pramaan.rendering.template import unpack_template
+
+if TYPE_CHECKING:
+    from pramaan.rendering.renderer import Renderer
 
 __all__ = ["ChunkResult", "Press", "issue_chunk"]
 
@@ -96,7 +99,7 @@ class _Renderers:
         self.renderer = lru_cache(maxsize=32)(self._renderer)
         self.signature = lru_cache(maxsize=256)(self._signature)
 
-    def _renderer(self, template_id: str, version: str) -> Renderer:
+    def _renderer(self, template_id: str, version: str) -> "Renderer":
         return _renderer_for(
             template_id, template_archive(self._connection, template_id, version), self._zone
         )
@@ -106,8 +109,11 @@ class _Renderers:
 
 
 @lru_cache(maxsize=8)
-def _renderer_for(template_id: str, archive: bytes, zone: ZoneInfo) -> Renderer:
+def _renderer_for(template_id: str, archive: bytes, zone: ZoneInfo) -> "Renderer":
     """Kept for the life of the process: to make a renderer takes longer than twenty certificates."""
+    # Here, for the batch each minute that has nothing to render.
+    from pramaan.rendering.renderer import Renderer
+
     return Renderer(unpack_template(template_id, archive), zone=zone)
 
 

@@ -47,8 +47,8 @@ def check_template(folder: Path) -> list[Finding]:
 def vet(template: Template) -> None:
     """Refuse a template that is hostile or cannot be used: to be called before a template is first rendered.
 
-    Takes about a second; a template that this process found good before takes nothing. At most some 10 s
-    after the child has started, each page within 5 s of processor time and 1 GB.
+    Takes a second, three with thirteen languages; a template that this process found good before takes
+    nothing. At most some 10 s after the child has started, each page within 5 s of processor time and 1 GB.
 
     `configure_fonts` must have been called before. Raises TemplateError naming the template, the file and the
     line, and what is wrong; HostError when this machine cannot check templates.

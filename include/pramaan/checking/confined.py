@@ -1,7 +1,7 @@
 """A module of ours run in a child process that can be stopped, on what a stranger wrote.
 
 The child knows nothing of ours but where libraries and fonts are. It has a gigabyte of address space. Each of
-its steps has 4 s of processor time, all together 3 s and a tenth of a second for each, at most 12 s: an
+its steps has 4 s of processor time, all together 3 s and a tenth of a second for each, at most 8 s: an
 exception ends it then, or 2 s later the kernel, and after 8 s by the clock we do. It answers with lines of
 JSON: the name of each step that begins, and what it found.
 
@@ -44,7 +44,7 @@ STEP_CPU_SECONDS: Final = 4
 _BASE_CPU_SECONDS: Final = 3.0
 _MEAN_CPU_SECONDS: Final = 0.1
 """Twenty steps may not take 4 s each. A plain step takes a twentieth of a second."""
-_MOST_CPU_SECONDS: Final = 12.0
+_MOST_CPU_SECONDS: Final = 8.0
 """However many steps there are; our own templates take 3."""
 
 _LEAST_CPU_SECONDS: Final = 0.5

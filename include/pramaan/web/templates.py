@@ -11,7 +11,6 @@ from pydantic import BaseModel
 from pramaan.certificates.bundled import bundled_template, bundled_templates
 from pramaan.checking.check import vet
 from pramaan.rendering.fonts import configure_fonts
-from pramaan.rendering.renderer import Renderer
 from pramaan.rendering.template import Template, unpack_template
 from pramaan.web.callers import CallerDep
 from pramaan.web.problems import problem_responses
@@ -84,6 +83,8 @@ def preview(template_id: IdInPath, caller: CallerDep, request: Request) -> Respo
 @lru_cache(maxsize=32)
 def _rendered(archive: bytes, template_id: str, zone: ZoneInfo) -> bytes:
     """By its content: an edited template is rendered anew."""
+    from pramaan.rendering.renderer import Renderer
+
     template = unpack_template(template_id, archive)
     vet(template)
     return Renderer(template, zone=zone).render(template.sample_fields())

@@ -177,10 +177,7 @@ class Layouter:
         where = f"{self._template.template_id}/certificate.css: #{name}"
         if box.style["height"] == "auto":
             raise TemplateError(f"{where} needs a height: nothing may move when its text grows")
-        if any(
-            getattr(box, f"padding_{side}") or getattr(box, f"border_{side}_width")
-            for side in ("top", "bottom", "left", "right")
-        ):
+        if any(getattr(box, f"padding_{side}") or getattr(box, f"border_{side}_width") for side in _SIDES):
             raise TemplateError(
                 f"{where} may have no padding and no border: give them to an element around it"
             )

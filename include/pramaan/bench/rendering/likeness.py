@@ -1,7 +1,7 @@
 """How far two certificates are from the same picture."""
 
 import numpy as np
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 
 __all__ = ["unlike_pct"]
 

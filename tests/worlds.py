@@ -38,6 +38,7 @@ __all__ = [
     "finishers_waiting",
     "free_port_base",
     "load_and_decide",
+    "open_hold",
     "store_files",
 ]
 
@@ -125,6 +126,17 @@ def finishers_waiting(
     load_and_decide(pipeline, connection)
     attach_everywhere(connection, "t")
     load_and_decide(pipeline, connection)
+
+
+def open_hold(connection: Connection, course_id: str) -> int:
+    """A hold of the gate that waits; returns its id."""
+    row = connection.execute(
+        "insert into ops.gate_holds (hold_id, course_id, tenant_id, rule, why, candidates) "
+        "values (nextval('ops.gate_hold_ids'), %s, 't', 'volume', 'many at once', 1) returning hold_id",
+        (course_id,),
+    ).fetchone()
+    assert row is not None
+    return int(str(row[0]))
 
 
 def store_files(settings: Settings) -> list[Path]:

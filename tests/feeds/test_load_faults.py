@@ -19,6 +19,7 @@ from pramaan.database.connect import connect
 from pramaan.errors import DatabaseError, StoreError
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.load import load_file, load_waiting
+from pramaan.feeds.validate import open_judge
 
 LOADER = Path(__file__).parent / "loader.py"
 NOBODY = 65534
@@ -150,7 +151,8 @@ def test_a_truncated_file_that_still_grows_is_not_quarantined(world: World) -> N
     def grow(_: int) -> None:
         path.write_bytes(whole)
 
-    found = load_file(world.connection, landing, file, loaded_at=LOADED_AT, on_rows=grow)
+    with open_judge() as judge:
+        found = load_file(world.connection, landing, file, loaded_at=LOADED_AT, judge=judge, on_rows=grow)
     assert (found.status, world.quarantine()) == ("waiting", [])
     assert world.load()[0].rows == 60_000
 
@@ -161,7 +163,10 @@ def test_a_file_that_is_gone_again_holds_nothing_up(world: World) -> None:
     landing = Landing(f"file://{world.folder}")
     waiting = landing.waiting()
     gone.unlink()
-    found = [load_file(world.connection, landing, file, loaded_at=LOADED_AT) for file in waiting]
+    with open_judge() as judge:
+        found = [
+            load_file(world.connection, landing, file, loaded_at=LOADED_AT, judge=judge) for file in waiting
+        ]
     assert [each.status for each in found] == ["waiting", "loaded"]
     assert "No such file" in found[0].remark
 

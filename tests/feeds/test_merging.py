@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from feed_files import FORMATS, NOON, Row, World, file_bytes, sample_row
@@ -106,12 +106,49 @@ def merged(feed: str, rows: Iterable[Row]) -> dict[tuple[Any, ...], dict[str, An
 
 
 def expected_keys(feed: str, before: dict[Any, Any], after: dict[Any, Any]) -> set[tuple[Any, ...]]:
+    """Of the rows that changed, those whose change a decision could depend on."""
     kind, *names = TOUCHES[feed]
-    changed = [row for key, row in after.items() if before.get(key) != row]
+    changed = [
+        row
+        for key, row in after.items()
+        if before.get(key) != row and decisive_change(feed, replaced(feed, before, row), row)
+    ]
     return {
         (kind, *(row[name] if name in names else None for name in ("user_id", "batch_id", "course_id")))
         for row in changed
     }
+
+
+def replaced(feed: str, before: dict[Any, Any], row: Row) -> Row | None:
+    """What was in force in the row's place: of a course the version before it, or else the one after it."""
+    if feed != "courses":
+        return cast("Row | None", before.get(tuple(row[name] for name in KEYS[feed])))
+    versions = [known for known in before.values() if known["course_id"] == row["course_id"]]
+    earlier = [known for known in versions if known["updated_at"] <= row["updated_at"]]
+    if earlier:
+        return cast("Row", max(earlier, key=lambda known: known["updated_at"]))
+    return cast("Row | None", min(versions, key=lambda known: known["updated_at"], default=None))
+
+
+def decisive_change(feed: str, old: Row | None, new: Row) -> bool:
+    if old is None:
+        return feed != "progress" or new["status"] == 2 or new["score"] is not None
+    return decisive(feed, old) != decisive(feed, new)
+
+
+def decisive(feed: str, row: Row) -> list[Any]:
+    columns = {
+        "users": ("name", "tenant_id", "language"),
+        "courses": ("name", "tenant_id", "status", "leaf_count", "published_at"),
+        "batches": ("course_id", "tenant_id"),
+        "enrolments": ("enrolled_at", "active"),
+        "progress": ("course_id", "score", "completed_at"),
+    }[feed]
+    special = {
+        "enrolments": lambda: None if row["active"] else row["updated_at"],
+        "progress": lambda: row["status"] == 2,
+    }
+    return [*(row[name] for name in columns), special.get(feed, lambda: None)()]
 
 
 def by_key(feed: str, rows: Sequence[Row]) -> dict[tuple[Any, ...], Any]:

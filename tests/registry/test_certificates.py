@@ -19,15 +19,17 @@ from pramaan.registry.certificates import (
 )
 from pramaan.registry.changes import Actor
 from pramaan.settings import Settings
-from worlds import TESTER, database_url
+from worlds import TESTER, database_url, open_hold
 
 HEAD = Actor("head", "api", "203.0.113.9")
 _INSERT = """
     insert into registry.certificates
         (certificate_id, user_id, course_id, batch_id, sequence, attachment_id, recipient_name, completed_at,
-         status, render_input, issued_at, pdf_uri, pdf_sha256, pdf_bytes, engine_version, error_class)
+         status, render_input, issued_at, pdf_uri, pdf_sha256, pdf_bytes, engine_version, error_class,
+         hold_id)
     select %(id)s, %(user_id)s, 'c', %(batch_id)s, %(sequence)s, attachment_id, 'Asha', %(completed_at)s,
-        %(status)s, '{"course_name": "Reading"}', '2024-03-06', 'file:///x.pdf', 'x', 1, 'test', 'some_class'
+        %(status)s, '{"course_name": "Reading"}', '2024-03-06', 'file:///x.pdf', 'x', 1, 'test', 'some_class',
+        %(hold_id)s
     from registry.attachments
 """
 
@@ -41,6 +43,7 @@ def add_certificate(connection: Connection, certificate_id: str, **changes: obje
         "sequence": 1,
         "completed_at": datetime(2024, 3, 5, tzinfo=UTC),
         "status": "issued",
+        "hold_id": None,
     }
     connection.execute(_INSERT, row | changes)
 
@@ -125,7 +128,8 @@ def test_a_revocation_without_a_reason_is_refused(issued: Connection) -> None:
 
 def test_only_an_issued_certificate_is_revoked(issued: Connection) -> None:
     for status in ("pending", "held", "failed", "superseded"):
-        add_certificate(issued, status, batch_id=f"b-{status}", status=status)
+        hold_id = open_hold(issued, "c") if status == "held" else None
+        add_certificate(issued, status, batch_id=f"b-{status}", status=status, hold_id=hold_id)
         with pytest.raises(RegistryError, match=f"{status} is {status}") as refused:
             revoke(issued, status, reason="error", by=TESTER)
         assert refused.value.code == "certificate_not_issued"

@@ -94,6 +94,7 @@ def test_a_new_version_succeeds_every_open_attachment_at_one_instant(connection:
         attach_to(connection, course_id)
     detach(connection, "c3", valid_to=day(9), by=TESTER)
     connection.execute("truncate ops.changed_keys")
+    connection.execute("update registry.attachments set notify_recipients = course_id = 'c'")
     assert record_issuer(connection, RENAMED, by=Actor("another", "cli")).version == 2
     assert in_force(connection) == [
         ("c", 1, False),
@@ -108,10 +109,10 @@ def test_a_new_version_succeeds_every_open_attachment_at_one_instant(connection:
     ).fetchall()
     assert len(instants) == 1
     successor = connection.execute(
-        "select template_id, template_version, criteria, asserted_by, reason from registry.attachments "
-        "where issuer_version = 2 and course_id = 'c'"
+        "select template_id, template_version, criteria, notify_recipients, asserted_by, reason "
+        "from registry.attachments where issuer_version = 2 and course_id = 'c'"
     ).fetchone()
-    assert successor == ("classic", "1", {}, "another", "issuer version 2")
+    assert successor == ("classic", "1", {}, True, "another", "issuer version 2")
 
 
 def test_a_new_version_that_fails_leaves_everything_as_it_was(connection: Connection) -> None:

@@ -32,7 +32,8 @@ TEMPLATE = KeptTemplate("classic", "1", b"archive")
 FEEDS = ("users", "courses", "batches", "enrolments", "progress")
 EMPTY = """
     truncate raw.users, raw.courses, raw.batches, raw.enrolments, raw.progress, ops.changed_keys, ops.loads,
-        ops.quarantine, ops.outcomes, registry.certificates, registry.attachments, registry.issuer_versions,
+        ops.load_verdicts, ops.candidate_days, ops.held_keys, ops.quarantine, ops.outcomes,
+        registry.certificates, registry.attachments, registry.issuer_versions,
         registry.issuers, marts.fct_completions, marts.fct_certificate_decisions
 """
 

@@ -97,7 +97,7 @@ def test_a_certificate_is_asserted_updated_and_removed_in_airflows_frame(
         inside = page.frame_locator("iframe")
         inside.get_by_role("link", name="Writing").click()
         with page.expect_download() as download:
-            inside.get_by_role("link", name="Sample (PDF)").click()
+            inside.get_by_role("link", name="Sample (PDF)").first.click()
         assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
         assert_then_meet_a_conflict(inside, two_tenants)
         update_then_remove(inside)
@@ -109,6 +109,7 @@ def test_a_certificate_is_asserted_updated_and_removed_in_airflows_frame(
 
 def assert_then_meet_a_conflict(inside: FrameLocator, world: World) -> None:
     """Somebody else asserts one between the preview and the button."""
+    inside.get_by_role("radio").first.check()
     inside.get_by_label("Minimum mean score").fill("55")
     inside.get_by_role("button", name="Preview").click()
     expect(inside.get_by_role("heading", level=1)).to_have_text("Preview")

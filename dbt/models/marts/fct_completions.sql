@@ -3,7 +3,7 @@
     post_hook="{{ deploy_rule_statement() }}",
     indexes=[
         {'columns': ['user_id', 'batch_id'], 'unique': true},
-        {'columns': ['course_id']},
+        {'columns': ['course_id', 'completed_at']},
     ],
 ) }}
 

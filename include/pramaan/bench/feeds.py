@@ -23,7 +23,7 @@ __all__ = ["FORMATS", "TARGET_ROWS_PER_SECOND", "run", "write_progress"]
 FORMATS = ("parquet", "csv", "jsonl")
 TARGET_ROWS_PER_SECOND = 100_000
 
-_EMPTY = "truncate raw.progress, ops.loads, ops.quarantine, ops.changed_keys"
+_EMPTY = "truncate raw.progress, ops.loads, ops.load_verdicts, ops.quarantine, ops.changed_keys"
 
 _ROWS = """
     select

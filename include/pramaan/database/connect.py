@@ -34,6 +34,11 @@ def connect(url: str, *, application: str = "pramaan") -> Iterator[Connection]:
         ) as connection:
             connection.execute("set timezone to 'UTC'")
             yield connection
+    except psycopg.errors.DeadlockDetected as error:
+        raise DatabaseError(
+            "two transactions waited for each other, and Postgres ended this one. What was under way is "
+            "undone; run it again."
+        ) from error
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DatabaseError(

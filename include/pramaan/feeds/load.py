@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
+import duckdb
 import psycopg
 import pyarrow as pa
 
@@ -25,7 +26,7 @@ from pramaan.feeds.landing import LandedFile, Landing, LocalCopy, sha256_of
 from pramaan.feeds.merge import Merger, copy_payload
 from pramaan.feeds.sources import file_format, open_source
 from pramaan.feeds.spec import FEEDS, FeedSpec
-from pramaan.feeds.validate import Checked, Validator
+from pramaan.feeds.validate import Checked, Validator, open_judge
 
 __all__ = ["FileLoaded", "load_file", "load_waiting"]
 
@@ -63,6 +64,7 @@ class _Arrival:
     copy: LocalCopy
     sha256: str
     loaded_at: datetime
+    judge: duckdb.DuckDBPyConnection
 
     def became(self, status: str) -> FileLoaded:
         return FileLoaded(self.file.feed, self.file.shown_name, status)
@@ -90,8 +92,9 @@ def load_waiting(
     `connect` turns into DatabaseError) when Postgres goes away; the file under way then waits, whole, for the
     next run.
     """
-    for file in landing.waiting():
-        yield load_file(connection, landing, file, loaded_at=now(), on_rows=on_rows)
+    with open_judge() as judge:
+        for file in landing.waiting():
+            yield load_file(connection, landing, file, loaded_at=now(), judge=judge, on_rows=on_rows)
 
 
 def load_file(
@@ -100,6 +103,7 @@ def load_file(
     file: LandedFile,
     *,
     loaded_at: datetime,
+    judge: duckdb.DuckDBPyConnection,
     on_rows: Progress = lambda _: None,
 ) -> FileLoaded:
     """Load one file and move it away; `on_rows` hears of each chunk's rows.
@@ -109,7 +113,7 @@ def load_file(
     name = file.shown_name
     try:
         with landing.local_copy(file) as copy:
-            arrival = _Arrival(file, copy, sha256_of(copy.path), loaded_at)
+            arrival = _Arrival(file, copy, sha256_of(copy.path), loaded_at, judge)
             loaded = _commit(connection, arrival, on_rows=on_rows)
     except _ChangedError:
         log.warning("file %s of %s changed while it was read; it waits for the next run", name, file.feed)
@@ -209,11 +213,8 @@ def _checked_chunks(arrival: _Arrival, spec: FeedSpec) -> Generator[tuple[Checke
             "unknown_format", "the name ends in none of .parquet, .csv, .csv.gz, .jsonl, .jsonl.gz"
         )
     source = open_source(arrival.copy.path, spec=spec, fmt=fmt)
-    with (
-        closing(source),
-        Validator(spec, loaded_at=arrival.loaded_at) as validator,
-        ThreadPoolExecutor(1, "reader") as reader,
-    ):
+    validator = Validator(spec, loaded_at=arrival.loaded_at, judge=arrival.judge)
+    with closing(source), ThreadPoolExecutor(1, "reader") as reader:
 
         def read() -> tuple[Checked, bytes] | None:
             chunk = next(source.chunks, None)

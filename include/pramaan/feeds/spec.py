@@ -7,6 +7,7 @@ migration.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import LiteralString
 
 __all__ = ["FEEDS", "Column", "FeedSpec", "Kind"]
 
@@ -62,6 +63,9 @@ class FeedSpec:
 
     `version` is the column whose greatest value wins. `merges` marks progress, whose rows merge instead.
     `touches` is the kind and the columns written to `ops.changed_keys`, None where no decision depends on it.
+    `decisive` is all of a row, as SQL over `{row}`, that decisions and certificates depend on: where a
+    changed row has it as before, no decision is made again. `decisive_when`: a new row with less says nothing
+    yet.
     """
 
     name: str
@@ -71,6 +75,8 @@ class FeedSpec:
     merges: bool = False
     json_only: bool = False
     touches: tuple[str, tuple[str, ...]] | None = None
+    decisive: tuple[LiteralString, ...] = ()
+    decisive_when: LiteralString = "true"
 
 
 def _text(*names: str) -> tuple[Column, ...]:
@@ -95,6 +101,7 @@ _USERS = FeedSpec(
         _UPDATED_AT,
     ),
     touches=("user", ("user_id",)),
+    decisive=("{row}.name", "{row}.tenant_id", "{row}.language"),
 )
 
 _COURSES = FeedSpec(
@@ -109,6 +116,10 @@ _COURSES = FeedSpec(
         _UPDATED_AT,
     ),
     touches=("course", ("course_id",)),
+    decisive=(
+        *("{row}.name", "{row}.tenant_id", "{row}.status", "{row}.leaf_count"),
+        "{row}.published_at",
+    ),
 )
 
 _BATCHES = FeedSpec(
@@ -123,6 +134,7 @@ _BATCHES = FeedSpec(
         _UPDATED_AT,
     ),
     touches=("batch", ("batch_id",)),
+    decisive=("{row}.course_id", "{row}.tenant_id"),
 )
 
 _ENROLMENTS = FeedSpec(
@@ -135,6 +147,11 @@ _ENROLMENTS = FeedSpec(
         _UPDATED_AT,
     ),
     touches=("enrolment", ("user_id", "batch_id")),
+    # An enrolment that says inactive counts as active until then.
+    decisive=(
+        *("{row}.enrolled_at", "{row}.active"),
+        "case when not {row}.active then {row}.updated_at end",
+    ),
 )
 
 _PROGRESS = FeedSpec(
@@ -149,6 +166,8 @@ _PROGRESS = FeedSpec(
     ),
     merges=True,
     touches=("progress", ("user_id", "batch_id")),
+    decisive=("{row}.course_id", "{row}.status = 2", "{row}.score", "{row}.completed_at"),
+    decisive_when="{row}.status = 2 or {row}.score is not null",
 )
 
 _TELEMETRY = FeedSpec(

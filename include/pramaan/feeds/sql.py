@@ -20,6 +20,8 @@ __all__ = [
 ]
 
 INCOMING = sql.Identifier("incoming")
+_CHANGED = sql.Identifier("changed")
+_BEFORE = sql.Identifier("before")
 
 CLAIM_LOAD = """
     insert into ops.loads as known (feed, uri, sha256, status, bytes, loaded_at)
@@ -51,6 +53,8 @@ def create_incoming(spec: FeedSpec) -> sql.Composed:
     """A session table of the feed's columns, gone with the transaction: a crash leaves nothing behind."""
     return sql.SQL(
         "set local jit = off; "  # its compiling costs more than these short statements
+        # A plan made while the table was small would read it through for each row, once it has grown.
+        "set local enable_seqscan = off; "
         "set local work_mem = '128MB'; "  # what a merge at once sorts
         "create temp table {} on commit drop as select {} from {} with no data"
     ).format(INCOMING, _columns(spec), _table(spec))
@@ -82,8 +86,9 @@ def _newest_wins(spec: FeedSpec) -> sql.Composed:
         on conflict ({key}) do update set {assignments}, load_id = excluded.load_id
         where excluded.{version} > kept.{version}
             or (excluded.{version} = kept.{version} and {canonical_new} > {canonical_old})
-        returning {key}
+        returning {returned}
     """).format(
+        returned=_returned(spec),
         table=_table(spec),
         columns=_columns(spec),
         key=_identifiers(spec.key),
@@ -122,26 +127,86 @@ def _merge_progress(spec: FeedSpec) -> sql.Composed:
             score = greatest(excluded.score, kept.score),
             completed_at = least(excluded.completed_at, kept.completed_at),
             updated_at = greatest(excluded.updated_at, kept.updated_at),
-            load_id = excluded.load_id
+            -- The load that says it: one that only repeats it later does not take a bad load's place.
+            load_id = case
+                when excluded.status > kept.status
+                    or excluded.score > kept.score
+                    or (excluded.score is not null and kept.score is null)
+                    or excluded.completed_at < kept.completed_at
+                    or (excluded.completed_at is not null and kept.completed_at is null)
+                    then excluded.load_id
+                else kept.load_id
+            end
         where excluded.status > kept.status
             or excluded.score > kept.score
             or (excluded.score is not null and kept.score is null)
             or excluded.completed_at < kept.completed_at
             or (excluded.completed_at is not null and kept.completed_at is null)
             or (excluded.updated_at, excluded.course_id collate "C") > (kept.updated_at, kept.course_id)
-        returning user_id, batch_id
-    """).format(table=_table(spec), incoming=INCOMING)
+        returning {returned}
+    """).format(table=_table(spec), incoming=INCOMING, returned=_returned(spec))
 
 
 def _note_changed_keys(spec: FeedSpec) -> sql.Composed:
     assert spec.touches is not None  # noqa: S101 - narrows the type; the caller asked
     kind, key = spec.touches
+    # A statement sees its tables as they were before it: `before` is the row that was replaced or, of a
+    # course, the version that was in force at that time (for the first one the next, which extended back).
     return sql.SQL("""
         , noted as (
             insert into ops.changed_keys (kind, {key}, load_id)
-            select distinct {kind}, {key}, %(load_id)s::bigint from changed
+            select distinct {kind}, {changed_key}, %(load_id)s::bigint
+            from changed
+            left join lateral (
+                select true as is_known, {columns}
+                from {table} as before
+                where {may_be_known} and {same_row}
+                order by {nearest}
+                limit 1
+            ) as before on true
+            where case
+                when before.is_known then ({decisive_before}) is distinct from ({decisive_now})
+                else {decisive_when}
+            end
         )
-    """).format(kind=sql.Literal(kind), key=_identifiers(key))
+    """).format(
+        kind=sql.Literal(kind),
+        key=_identifiers(key),
+        changed_key=_columns_of(_CHANGED, key),
+        table=_table(spec),
+        columns=_columns_of(_BEFORE, tuple(c.name for c in spec.columns)),
+        same_row=sql.SQL(" and ").join(
+            sql.SQL("before.{0} = changed.{0}").format(sql.Identifier(name))
+            for name in spec.key
+            if name != spec.version
+        ),
+        nearest=_nearest_version(spec),
+        may_be_known=sql.SQL("true" if spec.version in spec.key else "changed.was_known"),
+        decisive_before=_decisive(spec, _BEFORE),
+        decisive_now=_decisive(spec, _CHANGED),
+        decisive_when=sql.SQL(spec.decisive_when).format(row=_CHANGED),
+    )
+
+
+def _nearest_version(spec: FeedSpec) -> sql.Composable:
+    if spec.version not in spec.key:
+        return sql.SQL("before.{}").format(sql.Identifier(spec.version))
+    return sql.SQL("""
+        before.{0} <= changed.{0} desc,
+        case when before.{0} <= changed.{0} then before.{0} end desc,
+        before.{0}
+    """).format(sql.Identifier(spec.version))
+
+
+def _decisive(spec: FeedSpec, row: sql.Identifier) -> sql.Composed:
+    return sql.SQL(", ").join(sql.SQL(expression).format(row=row) for expression in spec.decisive)
+
+
+def _returned(spec: FeedSpec) -> sql.Composed:
+    """What a merge tells of each row that it changed. Postgres marks a row version that replaced another."""
+    return sql.SQL("{}, kept.xmax <> 0 as was_known").format(
+        _columns_of(sql.Identifier("kept"), tuple(c.name for c in spec.columns))
+    )
 
 
 def _canonical_json(spec: FeedSpec, *, prefix: sql.Composable) -> sql.Composed:
@@ -172,6 +237,10 @@ def _table(spec: FeedSpec) -> sql.Identifier:
 
 def _columns(spec: FeedSpec) -> sql.Composed:
     return _identifiers(tuple(c.name for c in spec.columns))
+
+
+def _columns_of(row: sql.Identifier, names: tuple[str, ...]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.SQL("{}.{}").format(row, sql.Identifier(name)) for name in names)
 
 
 def _identifiers(names: tuple[str, ...]) -> sql.Composed:

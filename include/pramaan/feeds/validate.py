@@ -4,7 +4,8 @@ Every rule is judged for every row; a row is rejected for the first rule it brea
 columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +18,7 @@ from pramaan.feeds.chunks import LINE_COLUMN, Chunk, Reject, numbered_raw_rows
 from pramaan.feeds.rules import BROKEN, Rule, checking_sql, rules_of
 from pramaan.feeds.spec import FeedSpec
 
-__all__ = ["FUTURE_LIMIT", "Checked", "Validator"]
+__all__ = ["FUTURE_LIMIT", "Checked", "Validator", "open_judge"]
 
 FUTURE_LIMIT = timedelta(hours=24)
 """An instant further ahead of the load than this is a clock gone wrong, not a fact."""
@@ -41,29 +42,35 @@ class Checked:
         return _rejects(self.chunk, [self.good[index].as_py()], [Rule(rule, message, "")])[0]
 
 
-class Validator:
-    """Checks the chunks of one file. Not thread-safe; used by `with`, which gives DuckDB's memory back."""
+@contextmanager
+def open_judge() -> Iterator[duckdb.DuckDBPyConnection]:
+    """What judges rows, for the block: DuckDB without files, network or extensions. It takes longer to start
+    than to judge a small file, so the files of a run share it, one after the other.
+    """
+    judge = duckdb.connect(
+        config={
+            "threads": 1,
+            "memory_limit": "512MB",  # a ceiling for bugs: a chunk takes a tenth of it
+            "temp_directory": "",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    try:
+        judge.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+        yield judge
+    finally:
+        judge.close()
 
-    def __init__(self, spec: FeedSpec, *, loaded_at: datetime) -> None:
+
+class Validator:
+    """Checks the chunks of one file. Not thread-safe."""
+
+    def __init__(self, spec: FeedSpec, *, loaded_at: datetime, judge: duckdb.DuckDBPyConnection) -> None:
         self._spec = spec
         self._latest = loaded_at + FUTURE_LIMIT
         self._known = frozenset(c.name for c in spec.columns)
-        self._con = duckdb.connect(
-            config={
-                "threads": 1,
-                "memory_limit": "512MB",  # a ceiling for bugs: a chunk takes a tenth of it
-                "temp_directory": "",
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
-        self._con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
-
-    def __enter__(self) -> "Validator":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._con.close()
+        self._con = judge
 
     def check(self, chunk: Chunk) -> Checked:
         """Split a chunk into typed good rows and rejects; changes nothing outside.

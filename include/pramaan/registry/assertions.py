@@ -8,6 +8,7 @@ Locks are taken in one order, so that no two changes wait for each other: course
 certificate is only inserted where none is open, since an insert waits for whatever it might conflict with.
 """
 
+import dataclasses
 from datetime import datetime
 from typing import cast
 from uuid import UUID
@@ -41,11 +42,12 @@ def attach(
     issuer_id: str,
     criteria: Criteria,
     by: Actor,
+    notify_recipients: bool = False,
     valid_from: datetime | None = None,
     reason: str | None = None,
 ) -> Attachment:
     """Assert a certificate to a course from now, or `valid_from`, on, or until the next one that is known
-    begins.
+    begins. With `notify_recipients` each recipient gets a short mail on issue.
 
     Raises RegistryError: `course_not_found`, `course_not_published`, `issuer_not_found`,
     `issuer_of_other_tenant`, `certificate_already_attached`, `template_not_usable`.
@@ -58,6 +60,7 @@ def attach(
     try:
         with connection.transaction():
             terms = _terms(connection, course_id, template=template, issuer_id=issuer_id, criteria=criteria)
+            terms = dataclasses.replace(terms, notify_recipients=notify_recipients)
             if _lock_in_force(connection, course_id, at=valid_from):
                 raise taken
             since = valid_from or clock.now(connection)
@@ -65,7 +68,7 @@ def attach(
             attachment = open_attachment(
                 connection, terms, valid_from=since, valid_to=until, by=by, reason=reason
             )
-            note_attachment_change(connection, "asserted", by=by, before=None, after=attachment)
+            note_attachment_change(connection, "asserted", by=by, before=None, after=attachment, since=since)
     except ExclusionViolation as error:
         raise taken from error
     return attachment
@@ -79,10 +82,11 @@ def replace(
     issuer_id: str,
     criteria: Criteria,
     by: Actor,
+    notify_recipients: bool | None = None,
     expected: UUID | None = None,
 ) -> Attachment:
-    """Replace the course's certificate from now on; what was earned before stays as it was earned, and an end
-    that is set already stays, too.
+    """Replace the course's certificate from now on; what was earned before stays as it was earned. An end
+    that is set already stays, too, and so does whether recipients get a mail, unless that is given.
 
     The same certificate again changes nothing. Raises RegistryError `certificate_not_attached` when none is
     in force, `changed_meanwhile` when it is not the `expected` one, and what `attach` raises.
@@ -90,6 +94,8 @@ def replace(
     with connection.transaction():
         terms = _terms(connection, course_id, template=template, issuer_id=issuer_id, criteria=criteria)
         before = _require(_lock_in_force(connection, course_id), course_id, expected=expected)
+        notify = before.notify_recipients if notify_recipients is None else notify_recipients
+        terms = dataclasses.replace(terms, notify_recipients=notify)
         if terms == before.terms:
             return before
         at = clock.now(connection)
@@ -97,7 +103,7 @@ def replace(
         after = open_attachment(
             connection, terms, valid_from=at, valid_to=before.valid_to, by=by, reason=None
         )
-        note_attachment_change(connection, "replaced", by=by, before=before, after=after)
+        note_attachment_change(connection, "replaced", by=by, before=before, after=after, since=at)
     return after
 
 
@@ -125,7 +131,9 @@ def detach(
         if before.valid_to is not None and before.valid_to <= max(now, at):
             raise _not_attached(course_id)
         after = close_attachment(connection, before, at=at)
-        note_attachment_change(connection, "removed", by=by, before=before, after=after, reason=reason)
+        note_attachment_change(
+            connection, "removed", by=by, before=before, after=after, since=at, reason=reason
+        )
     return after
 
 

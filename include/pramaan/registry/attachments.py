@@ -16,6 +16,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from pramaan.database.connect import Connection
+from pramaan.database.wake import wake
 from pramaan.errors import RegistryError
 from pramaan.registry.changes import Actor, record_change
 
@@ -67,7 +68,9 @@ class Criteria:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What is asserted to a course: a version of a template, a version of an issuer, and criteria."""
+    """What is asserted to a course: a version of a template, a version of an issuer, criteria, and whether
+    each recipient gets a short mail on issue.
+    """
 
     course_id: str
     tenant_id: str
@@ -76,6 +79,7 @@ class Terms:
     issuer_id: str
     issuer_version: int
     criteria: Mapping[str, object]
+    notify_recipients: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,7 @@ class Attachment(Terms):
 _SELECT: LiteralString = """
     select
         attachment_id, course_id, tenant_id, template_id, template_version, issuer_id, issuer_version,
-        criteria, valid_from, valid_to, asserted_by, asserted_at, reason
+        criteria, notify_recipients, valid_from, valid_to, asserted_by, asserted_at, reason
     from registry.attachments
 """
 
@@ -139,11 +143,12 @@ def attachment_history(connection: Connection, course_id: str) -> list[Attachmen
 
 _INSERT: LiteralString = """
     insert into registry.attachments
-        (course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria, valid_from,
-         valid_to, asserted_by, reason)
+        (course_id, tenant_id, template_id, template_version, issuer_id, issuer_version, criteria,
+         notify_recipients, valid_from, valid_to, asserted_by, reason)
     values (
         %(course_id)s, %(tenant_id)s, %(template_id)s, %(template_version)s, %(issuer_id)s,
-        %(issuer_version)s, %(criteria)s, %(valid_from)s, %(valid_to)s, %(asserted_by)s, %(reason)s
+        %(issuer_version)s, %(criteria)s, %(notify_recipients)s, %(valid_from)s, %(valid_to)s,
+        %(asserted_by)s, %(reason)s
     )
     returning attachment_id
 """
@@ -186,14 +191,17 @@ def note_attachment_change(
     by: Actor,
     before: Attachment | None,
     after: Attachment,
+    since: datetime,
     reason: str | None = None,
 ) -> None:
-    """Have the decisions of the course made again and add what became of its certificate to the record of
-    changes, in the caller's transaction.
+    """Have the decisions on completions of the course from `since` on made again and add what became of its
+    certificate to the record of changes, in the caller's transaction.
     """
     connection.execute(
-        "insert into ops.changed_keys (kind, course_id) values ('attachment', %s)", (after.course_id,)
+        "insert into ops.changed_keys (kind, course_id, since) values ('attachment', %s, %s)",
+        (after.course_id, since),
     )
+    wake(connection)
     record_change(
         connection,
         action,

@@ -60,4 +60,6 @@ def succeed_for_issuer(
             by=by,
             reason=f"issuer version {version}",
         )
-        note_attachment_change(connection, "succeeded", by=by, before=before, after=after)
+        note_attachment_change(
+            connection, "succeeded", by=by, before=before, after=after, since=cast(datetime, since)
+        )

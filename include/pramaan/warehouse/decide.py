@@ -22,7 +22,7 @@ RULE_MODELS = ("fct_completions", "fct_certificate_decisions")
 _OPEN_SCOPE: LiteralString = """
     create temp table keys_in_scope on commit drop as
     with changed as (
-        delete from ops.changed_keys returning kind, user_id, batch_id, course_id
+        delete from ops.changed_keys returning kind, user_id, batch_id, course_id, since
     ),
 
     touched_users as (
@@ -35,7 +35,7 @@ _OPEN_SCOPE: LiteralString = """
         select batches.batch_id
         from changed
         inner join raw.batches on changed.course_id = batches.course_id
-        where changed.kind in ('course', 'attachment')
+        where changed.kind = 'course'
     )
 
     select user_id, batch_id from changed where kind in ('progress', 'enrolment')
@@ -57,6 +57,18 @@ _OPEN_SCOPE: LiteralString = """
         where enrolments.batch_id = touched_batches.batch_id
         offset 0
     ) as enrolment
+    union
+    -- What nobody has completed yet is decided when they do.
+    select completion.user_id, completion.batch_id
+    from changed
+    cross join lateral (
+        select completions.user_id, completions.batch_id
+        from marts.fct_completions as completions
+        where completions.course_id = changed.course_id
+            and completions.completed_at >= coalesce(changed.since, '-infinity')
+        offset 0
+    ) as completion
+    where changed.kind = 'attachment'
 """
 
 

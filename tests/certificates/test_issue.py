@@ -4,6 +4,7 @@ every try.
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pramaan.certificates.store import Store
 from pramaan.database.connect import Connection
 from pramaan.errors import StoreError
 from pramaan.pipeline import Pipeline
+from pramaan.runs import start_run
 from pramaan.settings import Settings
 from worlds import drop_rows, finishers_waiting, load_and_decide, store_files
 
@@ -33,7 +35,7 @@ def by_status(connection: Connection) -> dict[str, int]:
 def test_a_chunk_issues_and_leaves_an_outcome_for_each(
     settings: Settings, pipeline: Pipeline, connection: Connection
 ) -> None:
-    run_id = pipeline.start_run(connection, trigger="foreground")
+    run_id = start_run(connection, trigger="foreground")
     result = pipeline.issue_chunk(limit=3, run_id=run_id)
     assert (result.issued, by_status(connection)) == (3, {"issued": 3, "pending": 2})
     assert pipeline.issue_chunk(limit=100, run_id=run_id).issued == 2
@@ -122,10 +124,10 @@ def test_a_file_of_a_certificate_withdrawn_meanwhile_is_taken_back(
     class WithdrawingStore(Store):
         """A store so slow that the certificates are withdrawn while it writes."""
 
-        def put(self, path: str, content: bytes) -> str:
-            uri = super().put(path, content)
+        def put_all(self, objects: Sequence[tuple[str, bytes]]) -> list[str | StoreError]:
+            stored = super().put_all(objects)
             connection.execute("delete from registry.certificates where status = 'pending'")
-            return uri
+            return stored
 
     result = issue_with(pipeline, WithdrawingStore(settings.store_url))
     assert result.issued == 0

@@ -2,41 +2,43 @@
 both run.
 
 Every step can be repeated: rendering gives the same bytes, the store the same place, and only the holder of
-a lease records. One certificate that cannot be rendered becomes a `failed` row and never stops the others;
-a store that is away stops the chunk, gives its claims back and says so.
+a lease records. One certificate that cannot be rendered becomes a `failed` row and never stops the others,
+even if it takes its process with it; a store that is away stops the chunk, gives its claims back and says so.
 """
 
-import hashlib
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
+from pramaan.certificates.alone import Confinement
+from pramaan.certificates.limits import Guard, Limits
+from pramaan.certificates.printing import Printed, Printer, Workshop
 from pramaan.certificates.queue import Claim, Issued, Postponed, Worker, open_worker
 from pramaan.certificates.store import Store, certificate_path
-from pramaan.database.connect import Connection, connect
-from pramaan.errors import RenderError, StoreError, TemplateError
-from pramaan.registry.issuers import signature_image
-from pramaan.registry.templates import template_archive
-from pramaan.rendering.assertion import badge_assertion
+from pramaan.database.connect import connect
+from pramaan.errors import HostError, RenderError, StoreError, TemplateError
+from pramaan.mail.addresses import Sender
 from pramaan.rendering.fonts import configure_fonts
-from pramaan.rendering.template import unpack_template
-
-if TYPE_CHECKING:
-    from pramaan.rendering.renderer import Renderer
 
 __all__ = ["ChunkResult", "Press", "issue_chunk"]
 
 log = logging.getLogger(__name__)
 
-_CLAIM_SIZE = 100
-_STORE_FAILURES_THAT_STOP = 3
-_MAX_BACKOFF = timedelta(minutes=10)
+_CLAIM_SIZE: Final = 200
+_PORTION_SECONDS: Final = 1.0
+"""What is rendered is stored and recorded after so long: all that a killed worker can lose."""
+
+_STORE_FAILURES_THAT_STOP: Final = 3
+_MAX_BACKOFF: Final = timedelta(minutes=10)
+_DEATHS_THAT_CONDEMN: Final = 20
+"""Of a suspect, beyond all chance: it was alone each time but the first three, and its worker died with the
+child that rendered it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,16 @@ class Press:
     store_url: str
     timezone: str
     fonts_folder: Path
+    pages_folder: Path | None = None
+    """Where pages are kept for later processes: this user's alone."""
+    mail_from: Sender | None = None
+    """Who writes to recipients that are to be told."""
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def workshop(self) -> Workshop:
+        """What rendering needs of it."""
+        return Workshop(self.timezone, self.fonts_folder, self.pages_folder, self.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,8 @@ class ChunkResult:
 def issue_chunk(
     press: Press, *, limit: int, due_by: datetime, run_id: UUID | None, store: Store | None = None
 ) -> ChunkResult:
-    """Issue up to `limit` pending certificates that were due by `due_by`, a hundred at a time.
+    """Issue up to `limit` pending certificates that were due by `due_by`, two hundred at a time; suspects
+    last, one at a time, each in a child process.
 
     Raises StoreError when the store is away, DatabaseError when Postgres is: what was recorded stays, the
     rest is free again.
@@ -80,98 +93,141 @@ def issue_chunk(
     store = store or Store(press.store_url)
     result = ChunkResult()
     with connect(press.database_url, application="pramaan issue") as connection:
-        renderers = _Renderers(connection, zone=ZoneInfo(press.timezone))
-        with open_worker(connection, run_id=run_id) as worker:
+        printer = Printer(connection, press.workshop)
+        with open_worker(connection, run_id=run_id, mail_from=press.mail_from) as worker:
+            desk = _Desk(worker, printer, store, press)
             while result.attempts < limit:
                 claims = worker.claim(min(_CLAIM_SIZE, limit - result.attempts), due_by=due_by)
                 if not claims:
                     break
-                result += _issue(worker, claims, renderers=renderers, store=store)
+                result += desk.issue(claims)
+            if result.attempts < limit and worker.has_suspects(due_by=due_by):
+                result += desk.issue_suspects(limit=limit - result.attempts, due_by=due_by)
     return result
 
 
-class _Renderers:
-    """One renderer for each template version, and the signatures they print, kept while the chunk runs."""
+class _Desk:
+    """Where a worker's claims become files and rows."""
 
-    def __init__(self, connection: Connection, *, zone: ZoneInfo) -> None:
-        self._connection = connection
-        self._zone = zone
-        self.renderer = lru_cache(maxsize=32)(self._renderer)
-        self.signature = lru_cache(maxsize=256)(self._signature)
+    def __init__(self, worker: Worker, printer: Printer, store: Store, press: Press) -> None:
+        self._worker = worker
+        self._printer = printer
+        self._store = store
+        self._press = press
+        self._guard = Guard(press.limits)
+        self._store_failures = 0
 
-    def _renderer(self, template_id: str, version: str) -> "Renderer":
-        return _renderer_for(
-            template_id, template_archive(self._connection, template_id, version), self._zone
-        )
-
-    def _signature(self, sha256: str | None) -> bytes | None:
-        return signature_image(self._connection, sha256)[1] if sha256 else None
-
-
-@lru_cache(maxsize=8)
-def _renderer_for(template_id: str, archive: bytes, zone: ZoneInfo) -> "Renderer":
-    """Kept for the life of the process: to make a renderer takes longer than twenty certificates."""
-    # Here, for the batch each minute that has nothing to render.
-    from pramaan.rendering.renderer import Renderer
-
-    return Renderer(unpack_template(template_id, archive), zone=zone)
-
-
-def _issue(worker: Worker, claims: list[Claim], *, renderers: _Renderers, store: Store) -> ChunkResult:
-    issued: list[Issued] = []
-    postponed: list[Postponed] = []
-    store_failures = 0
-    tried = 0
-    try:
-        for claim in claims:
-            tried += 1
-            try:
-                issued.append(_print(claim, renderers=renderers, store=store))
-                store_failures = 0
-            except StoreError as error:
-                postponed.append(_postpone(claim, error))
-                store_failures += 1
-                if store_failures == _STORE_FAILURES_THAT_STOP:
+    def issue(self, claims: Sequence[Claim]) -> ChunkResult:
+        """Issue claims, as many at a time as are rendered in a second; gives back what it did not try."""
+        result = ChunkResult()
+        rest = list(claims)
+        try:
+            while rest:
+                rendered, postponed = self._render(rest)
+                tried = len(rendered) + len(postponed)
+                portion, rest = rest[:tried], rest[tried:]
+                try:
+                    result += self._finish(rendered, postponed)
+                except StoreError:
                     raise
-            except Exception as error:
-                postponed.append(_postpone(claim, error))
-                log.warning(
-                    "certificate %s: %s",
-                    claim.certificate_id,
-                    postponed[-1].error_class,
-                    exc_info=_bug(error),
-                )
-    finally:
-        recorded = worker.record(issued, postponed)
-        if tried < len(claims):
-            worker.release(claims[tried:])
-        _take_back([i for i in issued if i.certificate_id not in recorded], worker=worker, store=store)
-    return ChunkResult(len(recorded), *_counts(postponed))
+                except BaseException:
+                    rest = portion + rest
+                    raise
+        finally:
+            if rest:
+                self._worker.release(rest)
+        return result
+
+    def issue_suspects(self, *, limit: int, due_by: datetime) -> ChunkResult:
+        """Issue up to `limit` suspects. The child stands ready before the first one is claimed: a worker that
+        is killed while it starts is no fault of theirs.
+        """
+        result = ChunkResult()
+        with Confinement(self._press.workshop) as confinement:
+            while result.attempts < limit:
+                claim = self._worker.claim_suspect(due_by=due_by)
+                if claim is None:
+                    break
+                log.warning("certificate %s: %s workers died on it", claim.certificate_id, claim.deaths)
+                rendered: list[tuple[Claim, Printed]] = []
+                postponed: list[Postponed] = []
+                try:
+                    rendered.append((claim, self._confined(claim, confinement)))
+                except HostError:
+                    self._worker.release([claim])
+                    raise
+                except Exception as error:  # noqa: BLE001 - one certificate never stops the others
+                    postponed.append(_failure(claim, error))
+                except BaseException:
+                    self._worker.release([claim])
+                    raise
+                result += self._finish(rendered, postponed)
+        return result
+
+    def _confined(self, claim: Claim, confinement: Confinement) -> Printed:
+        if claim.deaths >= _DEATHS_THAT_CONDEMN:
+            raise RenderError("renderer_crashed", f"{claim.deaths} workers died while they had it")
+        return confinement.render(self._printer.job(claim))
+
+    def _render(self, claims: Sequence[Claim]) -> tuple[list[tuple[Claim, Printed]], list[Postponed]]:
+        """As many of the first claims as there is time for."""
+        rendered: list[tuple[Claim, Printed]] = []
+        postponed: list[Postponed] = []
+        until = time.monotonic() + _PORTION_SECONDS
+        with self._guard as guard:
+            for claim in claims:
+                guard.begin()
+                try:
+                    rendered.append((claim, self._printer.render(self._printer.job(claim))))
+                except Exception as error:  # noqa: BLE001 - one certificate never stops the others
+                    postponed.append(_failure(claim, error))
+                if time.monotonic() > until:
+                    break
+        return rendered, postponed
+
+    def _finish(self, rendered: Sequence[tuple[Claim, Printed]], postponed: list[Postponed]) -> ChunkResult:
+        """Store and record. Raises StoreError after some failures of the store in a row; what was not tried
+        then is given back.
+        """
+        issued: list[Issued] = []
+        away: StoreError | None = None
+        objects = [
+            (certificate_path(claim.certificate_id, sha256=printed.sha256), printed.pdf)
+            for claim, printed in rendered
+        ]
+        untried: list[Claim] = []
+        for (claim, printed), stored in zip(rendered, self._store.put_all(objects), strict=True):
+            if away is not None and isinstance(stored, StoreError):
+                untried.append(claim)
+            elif isinstance(stored, StoreError):
+                postponed.append(_failure(claim, stored))
+                self._store_failures += 1
+                away = stored if self._store_failures >= _STORE_FAILURES_THAT_STOP else None
+            else:
+                self._store_failures = 0
+                size, engine = len(printed.pdf), printed.engine_version
+                issued.append(Issued(claim.certificate_id, stored, printed.sha256, size, engine))
+        recorded = self._worker.record(issued, postponed)
+        if untried:
+            self._worker.release(untried)
+        self._take_back([one for one in issued if one.certificate_id not in recorded])
+        if away is not None:
+            raise away
+        failed = sum(one.backoff is None for one in postponed)
+        return ChunkResult(len(recorded), failed, len(postponed) - failed)
+
+    def _take_back(self, unrecorded: Sequence[Issued]) -> None:
+        """Remove the files of certificates that were withdrawn or taken over while they were rendered."""
+        for late in unrecorded:
+            if not self._worker.is_recorded(late):
+                self._store.discard(certificate_path(late.certificate_id, sha256=late.pdf_sha256))
 
 
-def _take_back(unrecorded: Sequence[Issued], *, worker: Worker, store: Store) -> None:
-    """Remove the files of certificates that were withdrawn or taken over while they were rendered."""
-    for late in unrecorded:
-        if not worker.is_recorded(late):
-            store.discard(certificate_path(late.certificate_id, sha256=late.pdf_sha256))
-
-
-def _print(claim: Claim, *, renderers: _Renderers, store: Store) -> Issued:
-    renderer = renderers.renderer(claim.template_id, claim.template_version)
-    pdf = renderer.render(
-        {name: value for name, value in claim.fields.items() if name in renderer.field_names},
-        signature=renderers.signature(claim.signature_sha256),
-        assertion=badge_assertion(claim.fields, class_id=claim.attachment_id, recipient_id=claim.user_id),
-    )
-    sha256 = hashlib.sha256(pdf).hexdigest()
-    uri = store.put(certificate_path(claim.certificate_id, sha256=sha256), pdf)
-    return Issued(claim.certificate_id, uri, sha256, len(pdf), renderer.engine_version)
-
-
-def _postpone(claim: Claim, error: Exception) -> Postponed:
+def _failure(claim: Claim, error: Exception) -> Postponed:
     """Transient or permanent is decided here and nowhere else. The message of a bug is not kept: it may
     quote a name.
     """
+    log.warning("certificate %s: %s", claim.certificate_id, type(error).__name__, exc_info=_traced(error))
     if isinstance(error, StoreError):
         backoff = min(_MAX_BACKOFF, timedelta(seconds=5) * 2 ** min(claim.attempt, 10))
         return Postponed(claim.certificate_id, "store_unavailable", str(error), backoff)
@@ -179,15 +235,13 @@ def _postpone(claim: Claim, error: Exception) -> Postponed:
         return Postponed(claim.certificate_id, error.error_class, str(error), None)
     if isinstance(error, TemplateError):
         return Postponed(claim.certificate_id, "template_error", str(error), None)
+    if isinstance(error, MemoryError):
+        return Postponed(claim.certificate_id, "out_of_memory", "it takes more memory than any may", None)
     return Postponed(
         claim.certificate_id, "internal_error", f"{type(error).__name__}; see the log of this time", None
     )
 
 
-def _bug(error: Exception) -> bool:
-    return not isinstance(error, (RenderError, TemplateError))
-
-
-def _counts(postponed: Sequence[Postponed]) -> tuple[int, int]:
-    failed = sum(p.backoff is None for p in postponed)
-    return failed, len(postponed) - failed
+def _traced(error: Exception) -> bool:
+    """Only a bug has a traceback in the log."""
+    return not isinstance(error, (RenderError, StoreError, TemplateError, MemoryError))

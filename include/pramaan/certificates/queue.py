@@ -1,9 +1,13 @@
 """The queue of certificates to issue, which is the registry itself: everything that is said to
-`registry.certificates` between a decision and a recorded PDF.
+`registry.certificates` between its becoming pending and a recorded PDF.
 
-A certificate enters as `pending` with all that will be printed on it, and leaves as `issued` or `failed`.
+A certificate enters as `pending` with all that will be printed on it (`pramaan.certificates.enqueue`), and
+leaves as `issued` or `failed`.
 Workers take leases. A lease ends when it expires or when its worker's database session is gone, whichever
 comes first, so that what a killed worker held is free at once.
+
+`attempts` counts claims, and a claim that was not tried is given back. So claims without an outcome are
+workers that died: after three the certificate is a suspect, and claimed last and alone.
 """
 
 import secrets
@@ -14,137 +18,61 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from pramaan.certificates.identity import IdentityKey
+from pramaan.certificates.notices import queue_issue_notices
 from pramaan.database.connect import Connection
+from pramaan.mail.addresses import Sender
 
 __all__ = [
-    "FAULTS_OF_OURS",
     "Claim",
-    "Enqueued",
     "Issued",
     "Postponed",
     "Worker",
     "count_waiting",
-    "enqueue_entitled",
     "make_due",
     "open_worker",
 ]
 
 LEASE = timedelta(minutes=10)
-FAULTS_OF_OURS = ("internal_error", "template_error", "missing_field", "invalid_field")
-"""Error classes that a mended program or template may do away with; the others need other facts."""
 _WORKER_LOCKS = 0x50726D57
 """First half of the advisory locks that live workers hold; the second is the worker's number."""
 
-_ENTITLED = """
-    create temp table entitled on commit drop as
-    select
-        decisions.user_id, decisions.course_id, decisions.batch_id,
-        decisions.attachment_id, decisions.completed_at,
-        users.name as recipient_name,
-        jsonb_build_object(
-            'recipient_name', users.name,
-            'course_name', course_versions.name,
-            'completed_at', to_char(decisions.completed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-            'issuer_name', issuers.name,
-            'issuer_url', issuers.url,
-            'signatory_name', issuers.signatory_name,
-            'signatory_designation', issuers.signatory_designation,
-            'language', case
-                when users.language ~ '^[A-Za-z]{{2,3}}(-[A-Za-z0-9]{{1,8}})*$' then users.language
-                else 'en'
-            end
-        ) as render_input
-    from {decisions}
-    inner join lateral (
-        select * from raw.users as users where users.user_id = decisions.user_id offset 0
-    ) as users on true
-    inner join intermediate.int_course_versions as course_versions
-        on decisions.course_id = course_versions.course_id
-        and decisions.completed_at >= course_versions.in_force_from
-        and decisions.completed_at < course_versions.in_force_to
-    inner join registry.attachments as attachments on decisions.attachment_id = attachments.attachment_id
-    inner join registry.issuer_versions as issuers
-        on attachments.issuer_id = issuers.issuer_id and attachments.issuer_version = issuers.version
-    where decisions.decision = 'entitled';
+_DEATHS_OF_A_SUSPECT = 3
 
-    create index on entitled (user_id, batch_id);
-    analyze entitled
+_LIVING = """
+    select objid from pg_locks
+    where locktype = 'advisory' and objsubid = 2 and classid = %(worker_locks)s
+        and database = (select oid from pg_database where datname = current_database())
 """
 
-_ALL = "marts.fct_certificate_decisions as decisions"
-
-# Looked up key by key, for the reason that stands in dbt/macros/planned_alone.sql.
-_IN_SCOPE = """
-    pg_temp.keys_in_scope as scope
-    inner join lateral (
-        select * from marts.fct_certificate_decisions as decisions
-        where decisions.user_id = scope.user_id and decisions.batch_id = scope.batch_id
-        offset 0
-    ) as decisions on true
+# Claims since the last outcome, before this one. A certificate that was withdrawn and enqueued again has
+# outcomes of its earlier life, too.
+_DEATHS = """
+    certificates.attempts - coalesce((
+        select max(outcomes.attempt) from ops.outcomes
+        where outcomes.certificate_id = certificates.certificate_id
+            and outcomes.at >= certificates.created_at
+    ), 0)
 """
 
-# What is not issued yet follows the facts, also while a worker renders it: the worker then finds nothing to
-# record and takes its file back.
-_WITHDRAW = """
-    delete from registry.certificates as waiting
-    {using}
-    where waiting.status in ('pending', 'failed', 'held') and waiting.sequence = 1
-        {same_key}
-        and not exists (
-            select from entitled
-            where entitled.user_id = waiting.user_id
-                and entitled.batch_id = waiting.batch_id
-                and entitled.course_id = waiting.course_id
-                and entitled.attachment_id = waiting.attachment_id
-                and entitled.render_input = waiting.render_input - array['certificate_id', 'verify_url']
-        )
-"""
+_IS_SUSPECT = f"(certificates.attempts >= {_DEATHS_OF_A_SUSPECT} and {_DEATHS} >= {_DEATHS_OF_A_SUSPECT})"
 
-_WITHOUT_CERTIFICATE = """
-    select user_id, course_id, batch_id from entitled
-    where not exists (
-        select from registry.certificates as known
-        where known.user_id = entitled.user_id and known.course_id = entitled.course_id
-            and known.batch_id = entitled.batch_id and known.sequence = 1
-    )
-"""
-
-_IDENTIFIED = """
-    create temp table identified (user_id text, course_id text, batch_id text, certificate_id text)
-    on commit drop
-"""
-
-_ENQUEUE = """
-    insert into registry.certificates
-        (certificate_id, user_id, course_id, batch_id, attachment_id, recipient_name, completed_at, status,
-         render_input)
-    select
-        certificate_id, user_id, course_id, batch_id, attachment_id, recipient_name, completed_at, 'pending',
-        render_input || jsonb_build_object(
-            'certificate_id', certificate_id, 'verify_url', %(verify_base)s || certificate_id
-        )
-    from entitled
-    inner join identified using (user_id, course_id, batch_id)
-    on conflict do nothing
-"""
-
+# Who lives is looked up once, which tells of most leases that they hold. A worker may have come to life since
+# then, and taken a row between the first look at it and its lock: so what seems dead is looked up again.
 _CLAIM = """
     with free as materialized (
-        select certificate_id from registry.certificates
-        where status = 'pending' and next_attempt_at <= %(due_by)s
+        select certificates.certificate_id, {deaths} as deaths from registry.certificates
+        where certificates.status = 'pending' and certificates.next_attempt_at <= %(due_by)s
             and (
-                lease_id is null or lease_expires_at < now()
-                or not exists (
-                    select from pg_locks
-                    where locktype = 'advisory' and objsubid = 2
-                        and classid = %(worker_locks)s and objid = lease_id
-                        and database = (select oid from pg_database where datname = current_database())
+                certificates.lease_id is null or certificates.lease_expires_at < now()
+                or (
+                    certificates.lease_id::oid <> all (array({living}))
+                    and not exists ({living} and objid = certificates.lease_id)
                 )
             )
-        order by next_attempt_at, certificate_id
+            and {wanted}
+        order by {first}certificates.next_attempt_at, certificates.certificate_id
         limit %(limit)s
-        for update skip locked
+        for update of certificates skip locked
     )
     update registry.certificates as claimed
     set lease_id = %(worker)s, lease_expires_at = now() + %(lease)s, attempts = claimed.attempts + 1
@@ -154,8 +82,21 @@ _CLAIM = """
         and attachments.issuer_id = issuers.issuer_id and attachments.issuer_version = issuers.version
     returning claimed.certificate_id, claimed.attempts, claimed.render_input,
         attachments.template_id, attachments.template_version, issuers.signature_sha256,
-        claimed.user_id, claimed.attachment_id::text
+        claimed.user_id, claimed.attachment_id::text, free.deaths
 """
+
+_CLAIM_SOME = _CLAIM.format(living=_LIVING, deaths="0", wanted=f"not {_IS_SUSPECT}", first="")
+# The one with the fewest deaths first: what hits whoever is first shall not always hit the same one.
+_CLAIM_SUSPECT = _CLAIM.format(
+    living=_LIVING, deaths=_DEATHS, wanted=_IS_SUSPECT, first="certificates.attempts, "
+)
+
+_HAS_SUSPECTS = f"""
+    select exists (
+        select from registry.certificates
+        where status = 'pending' and next_attempt_at <= %s and {_IS_SUSPECT}
+    )
+"""  # noqa: S608 - our own words
 
 _RECORD_ISSUED = """
     with recorded as (
@@ -195,14 +136,6 @@ _RELEASE = """
 
 
 @dataclass(frozen=True, slots=True)
-class Enqueued:
-    """What a batch changed in the queue."""
-
-    pending: int
-    withdrawn: int
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
     """One certificate that this worker is to render now."""
 
@@ -214,6 +147,8 @@ class Claim:
     signature_sha256: str | None
     user_id: str
     attachment_id: str
+    deaths: int = 0
+    """Of a suspect: how many workers had it last and died, this one not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,33 +170,6 @@ class Postponed:
     error_class: str
     error: str
     backoff: timedelta | None
-
-
-def enqueue_entitled(
-    connection: Connection, *, key: IdentityKey, public_url: str, in_scope: bool
-) -> Enqueued:
-    """Make entitled decisions pending certificates and withdraw what no longer stands, in the caller's
-    transaction.
-
-    With `in_scope` only for the keys of the session table `keys_in_scope`; otherwise for all. Safe to
-    repeat: a completion that has a certificate, whatever became of it, gets no other.
-    """
-    connection.execute(_ENTITLED.format(decisions=_IN_SCOPE if in_scope else _ALL))
-    using = "using pg_temp.keys_in_scope as scope" if in_scope else ""
-    same_key = "and waiting.user_id = scope.user_id and waiting.batch_id = scope.batch_id" if in_scope else ""
-    withdrawn = connection.execute(_WITHDRAW.format(using=using, same_key=same_key)).rowcount
-    _identify(connection, key)
-    pending = connection.execute(_ENQUEUE, {"verify_base": f"{public_url}/verify/"}).rowcount
-    return Enqueued(pending, withdrawn)
-
-
-def _identify(connection: Connection, key: IdentityKey) -> None:
-    """Give ids to the entitled that have no certificate; here and not in SQL, so that the key stays here."""
-    fresh = cast(list[tuple[str, str, str]], connection.execute(_WITHOUT_CERTIFICATE).fetchall())
-    connection.execute(_IDENTIFIED)
-    with connection.cursor() as cursor, cursor.copy("copy identified from stdin") as copy:
-        for completion in fresh:
-            copy.write_row((*completion, key.certificate_id(*completion)))
 
 
 def count_waiting(connection: Connection, *, due_by: datetime) -> int:
@@ -288,32 +196,47 @@ def make_due(connection: Connection) -> datetime:
 class Worker:
     """A worker's side of the queue; made by `open_worker`, alive as long as its session."""
 
-    def __init__(self, connection: Connection, number: int, *, run_id: UUID | None) -> None:
+    def __init__(
+        self, connection: Connection, number: int, *, run_id: UUID | None, mail_from: Sender | None
+    ) -> None:
         self._connection = connection
         self._number = number
         self._run_id = run_id
+        self._mail_from = mail_from
 
     def claim(self, limit: int, *, due_by: datetime) -> list[Claim]:
-        """Lease up to `limit` pending certificates that are due and that no living worker holds."""
-        rows = self._connection.execute(
-            _CLAIM,
-            {
-                "worker": self._number,
-                "lease": LEASE,
-                "due_by": due_by,
-                "limit": limit,
-                "worker_locks": _WORKER_LOCKS,
-            },
-        ).fetchall()
-        return [
-            Claim(*row)
-            for row in sorted(
-                cast(list[tuple[str, int, dict[str, str | None], str, str, str | None, str, str]], rows)
-            )
-        ]
+        """Lease up to `limit` pending certificates that are due and that no living worker holds; no suspects.
+
+        They come ordered by id.
+        """
+        return self._claimed(_CLAIM_SOME, limit, due_by)
+
+    def claim_suspect(self, *, due_by: datetime) -> Claim | None:
+        """Lease one suspect: a certificate whose last three workers died before any outcome."""
+        return next(iter(self._claimed(_CLAIM_SUSPECT, 1, due_by)), None)
+
+    def has_suspects(self, *, due_by: datetime) -> bool:
+        """Whether any suspect is due, held by someone or not. Reads all that is pending."""
+        row = self._connection.execute(_HAS_SUSPECTS, (due_by,)).fetchone()
+        return bool(row and row[0])
+
+    def _claimed(self, query: str, limit: int, due_by: datetime) -> list[Claim]:
+        values = {
+            "worker": self._number,
+            "lease": LEASE,
+            "due_by": due_by,
+            "limit": limit,
+            "worker_locks": _WORKER_LOCKS,
+        }
+        rows = cast(
+            list[tuple[str, int, dict[str, str | None], str, str, str | None, str, str, int]],
+            self._connection.execute(query, values).fetchall(),
+        )
+        return [Claim(*row) for row in sorted(rows, key=lambda row: row[0])]
 
     def record(self, issued: Sequence[Issued], postponed: Sequence[Postponed]) -> set[str]:
-        """Record what became of claimed certificates, with an outcome row each, in one transaction.
+        """Record what became of claimed certificates, with an outcome row each, in one transaction; with it,
+        recipients that are to be told get their mail queued.
 
         Returns the ids recorded as issued: one that was withdrawn meanwhile, or whose lease was lost, is not
         among them.
@@ -321,12 +244,18 @@ class Worker:
         with self._connection.transaction():
             for p in postponed:
                 self._record_failure(p)
-            return self._record_issued(issued) if issued else set()
+            recorded = self._record_issued(issued) if issued else set()
+            if self._mail_from:
+                queue_issue_notices(self._connection, recorded, sender=self._mail_from)
+        return recorded
 
     def is_recorded(self, issued: Issued) -> bool:
-        """Whether the registry knows this very file as the certificate's."""
+        """Whether the registry knows this very file as the certificate's, or somebody may be about to record
+        it: the same facts make the same file.
+        """
         row = self._connection.execute(
-            "select pdf_uri = %s from registry.certificates where certificate_id = %s",
+            "select pdf_uri = %s or status in ('pending', 'held') from registry.certificates "
+            "where certificate_id = %s",
             (issued.pdf_uri, issued.certificate_id),
         ).fetchone()
         return bool(row and row[0])
@@ -362,12 +291,16 @@ class Worker:
 
 
 @contextmanager
-def open_worker(connection: Connection, *, run_id: UUID | None) -> Iterator[Worker]:
-    """A worker for the block, known to others by the advisory lock that its session holds."""
+def open_worker(
+    connection: Connection, *, run_id: UUID | None, mail_from: Sender | None = None
+) -> Iterator[Worker]:
+    """A worker for the block, known to others by the advisory lock that its session holds. Without
+    `mail_from` it tells no recipient.
+    """
     number = secrets.randbelow(2**31)
     connection.execute("select pg_advisory_lock(%s, %s)", (_WORKER_LOCKS, number))
     try:
-        yield Worker(connection, number, run_id=run_id)
+        yield Worker(connection, number, run_id=run_id, mail_from=mail_from)
     finally:
         if not connection.closed:
             connection.execute("select pg_advisory_unlock(%s, %s)", (_WORKER_LOCKS, number))

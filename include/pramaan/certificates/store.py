@@ -1,12 +1,16 @@
 """The object store of PDFs: whole objects appear at their address, or nothing does.
 
-Any fsspec URL. On a local disk a file is written aside, synced and renamed; an object store's own put is
-atomic.
+Any fsspec URL. On a local disk a file is written aside, synced and renamed, and its folder is synced, too; an
+object store's own put is atomic. What was put survives a power loss.
 """
 
 import os
 import secrets
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -14,6 +18,8 @@ from fsspec.implementations.local import LocalFileSystem
 from pramaan.errors import SettingsError, StoreError
 
 __all__ = ["Store", "certificate_path"]
+
+_WAIT_AT_ONCE: Final = 8
 
 
 def certificate_path(certificate_id: str, *, sha256: str) -> str:
@@ -42,19 +48,29 @@ class Store:
         Raises StoreError when the store refuses, is full or cannot be reached; nothing is left half-written
         at `path`.
         """
-        target = f"{self._root}/{path}"
-        try:
-            if self._is_local:
-                _write_aside_then_rename(Path(target), content)
-            else:
-                self._fs.pipe_file(target, content)
-        except Exception as error:
-            # Drivers raise what their client libraries raise, which need not be an OSError.
-            raise StoreError(
-                f"the store cannot write {path}: {_reason(error)}; see that "
-                "it is reachable, writable and has room, then run again"
-            ) from error
-        return str(self._fs.unstrip_protocol(target))
+        (stored,) = self.put_all([(path, content)])
+        if isinstance(stored, StoreError):
+            raise stored
+        return stored
+
+    def put_all(self, objects: Sequence[tuple[str, bytes]]) -> list[str | StoreError]:
+        """Store several objects, as `put` does; returns what became of each, in order: its URI, or the error.
+
+        On a local disk all are written before the disk is waited for, once for many of them.
+        """
+        targets = [f"{self._root}/{path}" for path, _ in objects]
+        contents = [content for _, content in objects]
+        if self._is_local:
+            ends = _write_aside_then_rename([Path(target) for target in targets], contents)
+        else:
+            ends = [
+                _end_of(partial(self._fs.pipe_file, target, content))
+                for target, content in zip(targets, contents, strict=True)
+            ]
+        return [
+            str(self._fs.unstrip_protocol(target)) if error is None else _refused(path, error)
+            for (path, _), target, error in zip(objects, targets, ends, strict=True)
+        ]
 
     def get(self, path: str) -> bytes:
         """The object at `path`. Raises StoreError when it cannot be read."""
@@ -77,24 +93,73 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
-def _write_aside_then_rename(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+def _refused(path: str, error: Exception) -> StoreError:
+    refused = StoreError(
+        f"the store cannot write {path}: {_reason(error)}; see that it is reachable, writable and has room, "
+        "then run again"
+    )
+    refused.__cause__ = error
+    return refused
+
+
+def _end_of(step: Callable[[], object]) -> Exception | None:
+    """What a step raised, if it did."""
     try:
-        with aside.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.replace(target)
-        _sync_folder(target.parent)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+        step()
+    except Exception as error:  # noqa: BLE001 - drivers raise what their client libraries raise
+        return error
+    return None
 
 
-def _sync_folder(folder: Path) -> None:
-    """A renamed file survives a power loss only once its folder is written, too."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _write_aside_then_rename(targets: Sequence[Path], contents: Sequence[bytes]) -> list[Exception | None]:
+    """In steps, each for all files that went through the one before; returns what stopped each file, if any.
+
+    Several wait for the disk at a time: it then writes its journal once for all of them.
+    """
+    asides = [target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp") for target in targets]
+    ends: list[Exception | None] = [None] * len(targets)
+
+    def go_on(ends_of_step: Iterable[Exception | None], indices: Sequence[int]) -> list[int]:
+        for index, end in zip(indices, ends_of_step, strict=True):
+            ends[index] = end
+        return [index for index in indices if ends[index] is None]
+
+    def write(index: int) -> None:
+        _make_folder(targets[index].parent)
+        asides[index].write_bytes(contents[index])
+
+    try:
+        with ThreadPoolExecutor(min(_WAIT_AT_ONCE, len(targets) or 1)) as pool:
+            going = list(range(len(targets)))
+            going = go_on([_end_of(partial(write, i)) for i in going], going)
+            going = go_on(pool.map(lambda i: _end_of(partial(_sync, asides[i])), going), going)
+            going = go_on([_end_of(partial(asides[i].replace, targets[i])) for i in going], going)
+            folders = sorted({targets[index].parent for index in going})
+            unsynced = dict(
+                zip(folders, pool.map(lambda folder: _end_of(partial(_sync, folder)), folders), strict=True)
+            )
+            go_on([unsynced[targets[index].parent] for index in going], going)
+    finally:
+        for aside in asides:
+            # Renamed, but for those that something stopped; what stopped them is said, not this.
+            _end_of(partial(aside.unlink, missing_ok=True))
+    return ends
+
+
+def _make_folder(folder: Path) -> None:
+    """With those above it, each written into the one that it is in."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or a folder, is on the disk: a renamed file survives a power loss only with its
+    folder.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -4,9 +4,9 @@ Names, scripts and directions are Unicode's (CLDR), by way of Babel.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import cache
 from typing import Final, Literal, cast
 
 from babel import Locale
@@ -46,6 +46,7 @@ class Language:
     direction: Literal["ltr", "rtl"]
 
 
+@cache
 def _language(code: str) -> Language:
     locale = Locale.parse(code)
     return Language(
@@ -56,7 +57,22 @@ def _language(code: str) -> Language:
     )
 
 
-LANGUAGES: Final[Mapping[str, Language]] = MappingProxyType({code: _language(code) for code in _CODES})
+class _Languages(Mapping[str, Language]):
+    """Each is made when it is asked for: to read all of Babel's files takes a tenth of a second."""
+
+    def __getitem__(self, code: str) -> Language:
+        if code not in _CODES:
+            raise KeyError(code)
+        return _language(code)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_CODES)
+
+    def __len__(self) -> int:
+        return len(_CODES)
+
+
+LANGUAGES: Final[Mapping[str, Language]] = _Languages()
 """By ISO 639-1 code, which is also the BCP 47 tag."""
 
 

@@ -2,7 +2,7 @@
 
 Three layers, each with its own subsets of fonts, so that none depends on another:
 
-    fixed     drawings, pictures and fixed texts        once a page
+    fixed     drawings, pictures and fixed texts        once a page, and kept on disk (`frame`)
     shared    course, issuer, signatory, month          once for each set of these, kept
     personal  name, number, address, QR code            for every certificate
 
@@ -11,19 +11,28 @@ again alike.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from pramaan.errors import TemplateError
 from pramaan.rendering import pdf
-from pramaan.rendering.assertion import ATTACHMENT_DESCRIPTION, ATTACHMENT_NAME, ATTACHMENT_TYPE
-from pramaan.rendering.fields import is_language_tag
-from pramaan.rendering.layers import Layer, Marked, layer
+from pramaan.rendering.assertion import ATTACHMENT_TYPE
+from pramaan.rendering.frame import (
+    CATALOG,
+    EMBEDDED,
+    INFO,
+    METADATA,
+    PERSONAL_OBJECTS,
+    RESOURCES,
+    SHARED_OBJECTS,
+    TEXTS,
+    frame_of,
+)
+from pramaan.rendering.layers import Layer, Marked, layer, marked
 from pramaan.rendering.markup import text_of
 from pramaan.rendering.page import FilledArea, Page
 from pramaan.rendering.qr import qr_code_path
-from pramaan.rendering.structure import mcids, rectangle, structure_objects
+from pramaan.rendering.structure import rectangle
 from pramaan.rendering.weasy import PT_PER_PX, Block, FixedText
 
 __all__ = ["CompiledEngine"]
@@ -35,10 +44,6 @@ _SHARED_TEXTS: Final = frozenset({
 
 _KEPT_PAGES: Final = 32
 _KEPT_SHARED: Final = 256
-
-_CATALOG, _PAGES, _PAGE, _RESOURCES, _METADATA, _INFO, _FILE, _EMBEDDED = range(1, 9)
-_DRAWINGS, _TEXTS, _FIXED_OBJECTS, _SHARED_OBJECTS, _PERSONAL_OBJECTS = range(9, 14)
-_FIRST_FREE: Final = 14
 
 _SCALE: Final = b"%g" % PT_PER_PX
 
@@ -55,63 +60,30 @@ class CompiledEngine:
 
 
 class _CompiledPage:
-    """A page's fixed layer, ready-made, with its structure tree."""
+    """A page's frame, and what is kept of those who filled it."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        layout = self._layout = page.layout
-        self._mcids = mcids(layout.blocks, first=layout.picture_count)
-        used = {name for parts in page.markup.areas.values() for is_value, name in parts if is_value}
+        frame = self._frame = frame_of(page)
+        self._wording = frame.wording
+        self._mcids = dict(zip(frame.blocks, frame.mcids, strict=True))
+        self._fixed_texts = {
+            block: shown for block, shown in zip(frame.blocks, frame.shown, strict=True) if shown is not None
+        }
+        used = {name for parts in self._wording.areas.values() for is_value, name in parts if is_value}
         self._shared_names = tuple(sorted(used & _SHARED_TEXTS))
-        self._areas = [block for block in layout.blocks if block.kind == "area"]
-        codes = [block for block in layout.blocks if block.kind == "qr_code"]
-        if len(codes) != 1:
-            raise TemplateError(f"{page.template.template_id}: the QR code's block is not shown, or not once")
-        self._qr_code = codes[0]
-        self._links = {
-            name: _FIRST_FREE + position for position, name in enumerate(sorted(page.markup.links))
-        }
-        numbers = {
-            old: _FIRST_FREE + len(self._links) + position
-            for position, old in enumerate(sorted(layout.objects))
-        }
-        objects = [
-            (new, pdf.packed(pdf.renumbered(layout.objects[old], numbers))) for old, new in numbers.items()
-        ]
-        self._resources = b"".join(
-            b"/%s %s" % (key.encode(), pdf.renumbered(value, numbers))
-            for key, value in layout.resources.items()
-        )
-        structure = structure_objects(
-            layout,
-            self._mcids,
-            links=self._links,
-            page=_PAGE,
-            first=_FIRST_FREE + len(self._links) + len(numbers),
-        )
-        objects += structure
-        objects += self._document(root=structure[0][0], profile=numbers[layout.output_profile])
-        objects.append((_DRAWINGS, pdf.stream(b"q\n%s\nQ" % layout.graphics, level=pdf.THOROUGHLY)))
-        self._fixed_layer = layer(
-            b"A",
-            [
-                self._marked(block, block.language, block.texts)
-                for block in layout.blocks
-                if block.kind == "text"
-            ],
-            first_font=structure[-1][0] + 1,
-        )
-        self._fixed = pdf.bundle((*objects, *self._fixed_layer.objects), container=_FIXED_OBJECTS)
+        self._areas = [block for block in frame.blocks if block.kind == "area"]
+        self._qr_code = next(block for block in frame.blocks if block.kind == "qr_code")
         # WeasyPrint's pixels, from the top left corner.
-        self._before_texts = b"q %s 0 0 -%s 0 %.4f cm" % (_SCALE, _SCALE, layout.height_pt)
-        self._identity = hashlib.sha256(self._fixed.data).digest()
-        self._rectangles = {block.name: rectangle(block, layout) for block in self._areas}
+        self._before_texts = b"q %s 0 0 -%s 0 %.4f cm" % (_SCALE, _SCALE, frame.height_pt)
+        self._identity = hashlib.sha256(frame.fixed.data).digest()
+        self._rectangles = {block.name: rectangle(block, height_pt=frame.height_pt) for block in self._areas}
         self._shared = lru_cache(maxsize=_KEPT_SHARED)(self._shared_layer)
         self._described = lru_cache(maxsize=_KEPT_SHARED)(self._description)
 
     def render(self, texts: Mapping[str, str], *, language: str, assertion: bytes) -> bytes:
         """The page, filled."""
-        markup = self._page.markup
+        frame, wording = self._frame, self._wording
         shared, shared_objects = self._shared(language, tuple(texts[name] for name in self._shared_names))
         personal_areas = (block for block in self._areas if not self._is_shared(block))
         personal = layer(
@@ -120,26 +92,29 @@ class _CompiledPage:
             first_font=shared.next_free,
             level=pdf.QUICKLY,
         )
-        shown = {**self._fixed_layer.shown, **shared.shown, **personal.shown}
-        in_order = (shown[block] for block in self._layout.blocks if block in shown)
+        shown = {**self._fixed_texts, **shared.shown, **personal.shown}
+        in_order = (shown[block] for block in frame.blocks if block in shown)
         code = self._drawn_qr_code(texts["verify_url"])
         content = b"\n".join((self._before_texts, *in_order, b"Q", code))
-        described = self._described(text_of(markup.title, texts), text_of(markup.author, texts))
-        fonts = self._fixed_layer.fonts + shared.fonts + personal.fonts
+        described = self._described(text_of(wording.title, texts), text_of(wording.author, texts))
+        fonts = frame.fonts + shared.fonts + personal.fonts
         own = [
-            (_RESOURCES, b"<<%s/Font<<%s>>>>" % (self._resources, fonts)),
-            (_TEXTS, pdf.stream(content)),
-            (_EMBEDDED, _embedded(assertion, texts["completed_at"])),
-            *((number, self._link(name, texts)) for name, number in self._links.items()),
+            (RESOURCES, b"<<%s/Font<<%s>>>>" % (frame.resources, fonts)),
+            (TEXTS, pdf.stream(content)),
+            (EMBEDDED, _embedded(assertion, texts["completed_at"])),
+            *(
+                (number, self._link(name, texts, key))
+                for key, (name, number) in enumerate(frame.links, start=1)
+            ),
         ]
         varying = (
             described,
             shared_objects,
-            pdf.bundle((*own, *personal.objects), container=_PERSONAL_OBJECTS),
+            pdf.bundle((*own, *personal.objects), container=PERSONAL_OBJECTS),
         )
         identity = hashlib.sha256(self._identity + b"".join(part.data for part in varying)).digest()[:16]
         return pdf.written(
-            (self._fixed, *varying), number=personal.next_free, root=_CATALOG, info=_INFO, identity=identity
+            (frame.fixed, *varying), number=personal.next_free, root=CATALOG, info=INFO, identity=identity
         )
 
     def _shared_layer(self, language: str, values: tuple[str, ...]) -> tuple[Layer, pdf.Bundle]:
@@ -151,87 +126,39 @@ class _CompiledPage:
                 for block in self._areas
                 if self._is_shared(block)
             ],
-            first_font=self._fixed_layer.next_free,
+            first_font=self._frame.next_free,
         )
-        return shared, pdf.bundle(shared.objects, container=_SHARED_OBJECTS)
+        return shared, pdf.bundle(shared.objects, container=SHARED_OBJECTS)
 
     def _is_shared(self, block: Block) -> bool:
-        parts = self._page.markup.areas[block.name]
+        parts = self._wording.areas[block.name]
         return all(name in _SHARED_TEXTS for is_value, name in parts if is_value)
 
     def _filled(self, block: Block, texts: Mapping[str, str], *, language: str) -> Marked:
         area = self._page.filled(block.name, texts, preferred_language=language)
-        return self._marked(block, area.language, _set_lines(area))
-
-    def _marked(self, block: Block, language: str, lines: Iterable[FixedText]) -> Marked:
-        # A tag that is none could end the property list that it stands in.
-        differs = language.partition("-")[0] != self._page.language and is_language_tag(language)
-        return Marked(block, self._mcids[block], language if differs else "", tuple(lines))
+        return marked(block, self._mcids[block], area.language, _set_lines(area), within=self._page.language)
 
     def _drawn_qr_code(self, verify_url: str) -> bytes:
         box = self._qr_code.box
         code = qr_code_path(
             verify_url,
             x_pt=box.x * PT_PER_PX,
-            y_pt=self._layout.height_pt - (box.y + box.height) * PT_PER_PX,
+            y_pt=self._frame.height_pt - (box.y + box.height) * PT_PER_PX,
             side_pt=box.width * PT_PER_PX,
         )
         return b"/Figure<</MCID %d>>BDC\n%s\nEMC" % (self._mcids[self._qr_code], code)
 
     def _description(self, title: str, author: str) -> pdf.Bundle:
         metadata = pdf.metadata(title=title, author=author, language=self._page.language)
-        return pdf.bundle([(_METADATA, metadata), (_INFO, pdf.info(title=title, author=author))])
+        return pdf.bundle([(METADATA, metadata), (INFO, pdf.info(title=title, author=author))])
 
-    def _document(self, *, root: int, profile: int) -> list[tuple[int, bytes]]:
-        """The objects that say what the file is, and what it consists of."""
-        layout = self._layout
-        annotations = b" ".join(b"%d 0 R" % number for number in self._links.values())
-        box = b"[0 0 %.4f %.4f]" % (layout.width_pt, layout.height_pt)
-        catalog = (
-            b"<</Type/Catalog/Pages %d 0 R/Lang(%s)/Metadata %d 0 R/MarkInfo<</Marked true>>"
-            b"/ViewerPreferences<</DisplayDocTitle true>>/StructTreeRoot %d 0 R/AF[%d 0 R]"
-            b"/Names<</EmbeddedFiles<</Names[(%s)%d 0 R]>>>>"
-            b"/OutputIntents[<</Type/OutputIntent/S/GTS_PDFA1/OutputConditionIdentifier(sRGB2014)/Info(sRGB2014)"
-            b"/DestOutputProfile %d 0 R>>]>>"
-            % (
-                _PAGES,
-                self._page.language.encode(),
-                _METADATA,
-                root,
-                _FILE,
-                ATTACHMENT_NAME.encode(),
-                _FILE,
-                profile,
-            )
-        )
-        page = (
-            b"<</Type/Page/Parent %d 0 R/MediaBox%s/TrimBox%s/Resources %d 0 R/Contents[%d 0 R %d 0 R]"
-            b"/Tabs/S/StructParents 0/Annots[%s]>>"
-            % (_PAGES, box, box, _RESOURCES, _DRAWINGS, _TEXTS, annotations)
-        )
-        described = pdf.file_description(
-            ATTACHMENT_NAME, description=ATTACHMENT_DESCRIPTION, embedded=_EMBEDDED
-        )
-        bodies = {
-            _CATALOG: catalog,
-            _PAGES: b"<</Type/Pages/Kids[%d 0 R]/Count 1>>" % _PAGE,
-            _PAGE: page,
-            _FILE: described,
-        }
-        return list(bodies.items())
-
-    def _link(self, name: str, texts: Mapping[str, str]) -> bytes:
+    def _link(self, name: str, texts: Mapping[str, str], key: int) -> bytes:
         """An area's link: whoever taps the text comes to the address."""
         address = self._page.address(name, texts)
         return (
             b"<</Type/Annot/Subtype/Link/F 4/Border[0 0 0]/Rect%s/Contents%s/StructParent %d"
             b"/A<</S/URI/URI%s>>>>"
-            % (
-                self._rectangles[name],
-                pdf.string(address),
-                1 + list(self._links).index(name),
-                pdf.ascii_string(address),
-            )
+            % (self._rectangles[name], pdf.string(address), key, pdf.ascii_string(address))
         )
 
 

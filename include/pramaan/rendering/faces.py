@@ -5,7 +5,6 @@ each face the tables that only layout and hinting need are taken out first, once
 handful of glyphs takes some 20 microseconds.
 """
 
-import hashlib
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, Final
 import uharfbuzz
 
 from pramaan.errors import HostError
-from pramaan.rendering.fonts import bundled_font_files
+from pramaan.rendering.fonts import bundled_font_files, font_files_by_sha256
 
 __all__ = ["Face", "Subset", "face_by_sha256"]
 
@@ -84,15 +83,10 @@ class _Advances(dict[int, int]):
         return self[glyph]
 
 
-@lru_cache(maxsize=1)
-def _files_by_sha256() -> dict[str, Path]:
-    return {hashlib.sha256(file.read_bytes()).hexdigest(): file for file in bundled_font_files()}
-
-
 @lru_cache(maxsize=128)
 def face_by_sha256(sha256: str) -> Face:
     """The face of the bundled file with these bytes. Raises HostError when there is none."""
-    if (path := _files_by_sha256().get(sha256)) is None:
+    if (path := font_files_by_sha256().get(sha256)) is None:
         raise HostError(
             f"Pango took a font that is not bundled, with SHA-256 {sha256}: call configure_fonts first"
         )

@@ -12,10 +12,10 @@ from typing import Any
 from pramaan.errors import RenderError
 from pramaan.rendering.fit import DOES_NOT_FIT
 from pramaan.rendering.markup import text_of
-from pramaan.rendering.page import FilledArea, Page
+from pramaan.rendering.page import FilledArea, Page, Pages
 from pramaan.rendering.qr import qr_code_path
 from pramaan.rendering.template import QR_CODE_ID
-from pramaan.rendering.weasy import PT_PER_PX, Layouter, add_to_page, attachment, block_with_id
+from pramaan.rendering.weasy import PT_PER_PX, add_to_page, attachment, block_with_id
 
 __all__ = ["FullEngine"]
 
@@ -23,8 +23,8 @@ __all__ = ["FullEngine"]
 class FullEngine:
     """Renders a page by WeasyPrint alone. What fits no other way has its words broken."""
 
-    def __init__(self, layouter: Layouter) -> None:
-        self._layouter = layouter
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
 
     def render(
         self,
@@ -37,8 +37,9 @@ class FullEngine:
     ) -> bytes:
         """One certificate. Raises RenderError and TemplateError as `Renderer.render`."""
         areas = {name: self._filled(page, name, texts, language=language) for name in page.markup.areas}
-        self._layouter.serve(signature)
-        document = self._layouter.document(page.tree(areas, texts))
+        layouter = self._pages.layouter
+        layouter.serve(signature)
+        document = layouter.document(page.tree(areas, texts))
         document.metadata.title = text_of(page.markup.title, texts)
         document.metadata.authors = [text_of(page.markup.author, texts)]
         box = block_with_id(document, QR_CODE_ID)
@@ -53,7 +54,7 @@ class FullEngine:
         def finish(document: Any, pdf: Any) -> None:
             add_to_page(document, pdf, code)
 
-        return self._layouter.written(
+        return layouter.written(
             document,
             finisher=finish,
             pdf_variant="pdf/a-3u",

@@ -1,16 +1,17 @@
 """A layer of a certificate: texts, each readable as one, with subsets of fonts of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from pramaan.rendering import pdf
 from pramaan.rendering.faces import Face, Subset
+from pramaan.rendering.fields import is_language_tag
 from pramaan.rendering.structure import tag_of
 from pramaan.rendering.weasy import Block, FixedText, GlyphRun, actual_text
 
-__all__ = ["Layer", "Marked", "layer"]
+__all__ = ["Layer", "Marked", "layer", "marked"]
 
 _KEPT_FONTS: Final = 512
 
@@ -24,6 +25,13 @@ class Marked:
     language: str
     """Nothing where it is the page's."""
     lines: tuple[FixedText, ...]
+
+
+def marked(block: Block, mcid: int, language: str, lines: Iterable[FixedText], *, within: str) -> Marked:
+    """A block with its lines, on a page in the language `within`."""
+    # A tag that is none could end the property list that it stands in.
+    differs = language.partition("-")[0] != within and is_language_tag(language)
+    return Marked(block, mcid, language if differs else "", tuple(lines))
 
 
 @dataclass(frozen=True, slots=True)

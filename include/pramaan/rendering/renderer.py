@@ -13,9 +13,11 @@ from pramaan.rendering.assertion import badge_assertion
 from pramaan.rendering.compiled_engine import CompiledEngine
 from pramaan.rendering.fields import checked_fields, printed_texts
 from pramaan.rendering.fit import DOES_NOT_FIT
-from pramaan.rendering.fonts import fonts_fingerprint
+from pramaan.rendering.fonts import fonts_fingerprint, require_configured_fonts
 from pramaan.rendering.full_engine import FullEngine
+from pramaan.rendering.kept_page import KeptPages
 from pramaan.rendering.page import Page, Pages
+from pramaan.rendering.page_cache import PageCache
 from pramaan.rendering.template import Template
 from pramaan.rendering.weasy import engine_version
 
@@ -31,23 +33,34 @@ _REVISION: Final = 1
 class Renderer:
     """Renders certificates of one template; keeps what can be kept between them. For one thread at a time.
 
-    `configure_fonts` must have been called before.
+    `configure_fonts` must have been called before. With a `page_cache`, pages that another process laid out
+    are taken from there, WeasyPrint is imported only for those that are not, and the bytes are the same.
 
-    Raises HostError without fonts, TemplateError when the HTML or the CSS cannot be used.
+    Raises HostError without fonts, TemplateError when the HTML or the CSS cannot be used; with a cache, the
+    latter comes with the first page that is not kept.
     """
 
     engine_version: str
     field_names: frozenset[str]
     template: Template
 
-    def __init__(self, template: Template, *, zone: ZoneInfo, engine: Engine = "compiled") -> None:
+    def __init__(
+        self,
+        template: Template,
+        *,
+        zone: ZoneInfo,
+        engine: Engine = "compiled",
+        page_cache: PageCache | None = None,
+    ) -> None:
+        require_configured_fonts()
         self.engine_version = f"{engine}-{_REVISION} {engine_version()} fonts-{fonts_fingerprint()[:12]}"
         self.field_names = frozenset(template.fields)
         self.template = template
         self._zone = zone
-        self._pages = Pages(template)
+        kept = KeptPages(page_cache, engine_version=self.engine_version) if page_cache is not None else None
+        self._pages = Pages(template, kept=kept)
         self._compiled = CompiledEngine() if engine == "compiled" else None
-        self._full = FullEngine(self._pages.layouter)
+        self._full = FullEngine(self._pages)
 
     def render(
         self,

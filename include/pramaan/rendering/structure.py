@@ -35,14 +35,14 @@ def tag_of(block: Block) -> bytes:
     return block.tag.upper().encode() if block.tag in _HEADINGS else b"P"
 
 
-def rectangle(block: Block, layout: PageLayout) -> bytes:
-    """Where a block is, in points from the lower left corner of the page."""
-    box, height = block.box, layout.height_pt
+def rectangle(block: Block, *, height_pt: float) -> bytes:
+    """Where a block is, in points from the lower left corner of a page of this height."""
+    box = block.box
     return b"[%.3f %.3f %.3f %.3f]" % (
         box.x * PT_PER_PX,
-        height - (box.y + box.height) * PT_PER_PX,
+        height_pt - (box.y + box.height) * PT_PER_PX,
         (box.x + box.width) * PT_PER_PX,
-        height - box.y * PT_PER_PX,
+        height_pt - box.y * PT_PER_PX,
     )
 
 
@@ -102,7 +102,7 @@ def _about(block: Block, layout: PageLayout) -> bytes:
     """What a picture's element says of it."""
     return b"/Alt%s/A<</O/Layout/Placement/Block/BBox%s>>" % (
         pdf.string(block.alternative or "QR code"),
-        rectangle(block, layout),
+        rectangle(block, height_pt=layout.height_pt),
     )
 
 

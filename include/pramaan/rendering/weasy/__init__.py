@@ -3,8 +3,10 @@
 The rest of the package sees only what is named here. `tests/rendering/test_weasyprint_inside.py` says which
 names and behaviours of WeasyPrint are relied on, and fails when a new version changes one.
 
+    library    WeasyPrint itself, brought in; Pango's fonts
     sources    what a page may fetch: the template's own files
     boxes      WeasyPrint's boxes, read
+    text_style what Pango is told of a style
     text       lines of text, broken and shaped by Pango
     layouter   a page: laid out, its areas found, its texts taken out
     drawing    what is left of it, as PDF objects
@@ -27,9 +29,11 @@ from pramaan.rendering.weasy.geometry import (
     PageLayout,
     ShapedLine,
 )
-from pramaan.rendering.weasy.layouter import Layouter, engine_version
+from pramaan.rendering.weasy.layouter import Layouter
+from pramaan.rendering.weasy.library import engine_version
 from pramaan.rendering.weasy.sources import complaints
 from pramaan.rendering.weasy.text import Shaper, actual_text
+from pramaan.rendering.weasy.text_style import TextStyle
 
 __all__ = [
     "PT_PER_PX",
@@ -43,6 +47,7 @@ __all__ = [
     "PageLayout",
     "ShapedLine",
     "Shaper",
+    "TextStyle",
     "actual_text",
     "add_to_page",
     "attachment",

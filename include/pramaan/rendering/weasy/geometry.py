@@ -1,9 +1,10 @@
 """What is known of a page that was laid out: plain values, nothing of WeasyPrint's."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from pramaan.rendering.faces import Face
+from pramaan.rendering.weasy.text_style import TextStyle
 
 __all__ = [
     "PT_PER_PX",
@@ -100,7 +101,8 @@ class AreaPlace:
     """`start`, `center` or `end`."""
     direction: str
     colour: tuple[float, float, float]
-    style: Any = field(repr=False, compare=False)
+    style: TextStyle = field(repr=False, compare=False)
+    line_height: float
     strut_height: float
     strut_baseline: float
 

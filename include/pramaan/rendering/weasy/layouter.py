@@ -1,15 +1,12 @@
 """A page: laid out, its areas found, its texts taken out."""
 
-import ctypes
 import itertools
 import logging
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, Final
 from xml.etree.ElementTree import Element
 
 from pramaan.errors import RenderError, TemplateError
-from pramaan.rendering.fonts import require_configured_fonts
 from pramaan.rendering.template import QR_CODE_ID, Template
 from pramaan.rendering.weasy.boxes import (
     alignment,
@@ -24,34 +21,15 @@ from pramaan.rendering.weasy.boxes import (
 )
 from pramaan.rendering.weasy.drawing import ExactAdvances, page_layout, position_of
 from pramaan.rendering.weasy.geometry import AreaPlace, Block, Box, FixedText, PageLayout
+from pramaan.rendering.weasy.library import font_configuration
 from pramaan.rendering.weasy.sources import BASE_URL, Sources, complaints, fetch_errors, is_of_interest
 from pramaan.rendering.weasy.text import Shaper
+from pramaan.rendering.weasy.text_style import text_style
 
-__all__ = ["Layouter", "engine_version"]
+__all__ = ["Layouter"]
 
 _CACHED_IMAGES: Final = 200
 _SIDES: Final = ("top", "right", "bottom", "left")
-
-
-@lru_cache(maxsize=1)
-def engine_version() -> str:
-    """Which WeasyPrint, Pango and HarfBuzz lay texts out here."""
-    import weasyprint
-    from weasyprint.text.ffi import pango
-
-    harfbuzz = ctypes.CDLL("libharfbuzz.so.0").hb_version_string
-    harfbuzz.restype = ctypes.c_char_p
-    number = pango.pango_version()
-    pango_version = f"{number // 10000}.{number // 100 % 100}.{number % 100}"
-    return f"weasyprint-{weasyprint.VERSION}+pango-{pango_version}+harfbuzz-{harfbuzz().decode()}"
-
-
-@lru_cache(maxsize=1)
-def _font_configuration() -> Any:
-    """Pango's font map. One a process: fonts and faces are known by their address, while it lives."""
-    from weasyprint.text.fonts import FontConfiguration
-
-    return FontConfiguration()
 
 
 class Layouter:
@@ -61,13 +39,12 @@ class Layouter:
     """
 
     def __init__(self, template: Template) -> None:
-        require_configured_fonts()
         for logger in ("weasyprint", "fontTools"):
             logging.getLogger(logger).setLevel(logging.WARNING)
         logging.getLogger("weasyprint").addFilter(is_of_interest)
         self._template = template
         self._sources = Sources(template)
-        self._fonts = _font_configuration()
+        self._fonts = font_configuration()
         self._images: dict[str, Any] = {}
         with complaints(logging.WARNING) as said, fetch_errors():
             self._css = self._stylesheet()
@@ -192,7 +169,8 @@ class Layouter:
             align=alignment(line.style),
             direction=style["direction"],
             colour=colour_of(style, where),
-            style=style,
+            style=text_style(style),
+            line_height=strut(style)[0],
             strut_height=height,
             strut_baseline=baseline,
         )
@@ -228,6 +206,8 @@ class Layouter:
         )
 
     def _fixed_text(self, box: Any) -> FixedText:
+        from weasyprint.text.line_break import strut
+
         where = f"{self._template.template_id}/certificate.html: the text in <{box.element_tag}>"
         require_plain(box.style, where)
         if box.justification_spacing:
@@ -236,7 +216,9 @@ class Layouter:
             x=box.position_x,
             baseline=box.position_y + box.baseline,
             colour=colour_of(box.style, where),
-            line=Shaper(box.style, strut_height=0, strut_baseline=0).shaped(box.text),
+            line=Shaper(
+                text_style(box.style), line_height=strut(box.style)[0], strut_height=0, strut_baseline=0
+            ).shaped(box.text),
             reads=box.text,
         )
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 from pramaan.errors import RenderError
 from pramaan.rendering.faces import face_by_sha256
 from pramaan.rendering.weasy.geometry import GlyphRun, Line, ShapedLine
+from pramaan.rendering.weasy.library import font_configuration
+from pramaan.rendering.weasy.text_style import TextStyle
 
 __all__ = ["Shaper", "actual_text", "sha256_of"]
 
@@ -22,14 +24,17 @@ _MISSING: Final = 0x10000000
 class Shaper:
     """Shapes texts in one style with Pango, through WeasyPrint's text layer; lets no missing glyph pass."""
 
-    def __init__(self, style: Any, *, strut_height: float, strut_baseline: float) -> None:
+    def __init__(
+        self, style: TextStyle, *, line_height: float, strut_height: float, strut_baseline: float
+    ) -> None:
+        font_configuration()  # which brings WeasyPrint in, the quick way
         from weasyprint.text.ffi import ffi, pango
-        from weasyprint.text.line_break import Layout, strut
+        from weasyprint.text.line_break import Layout
 
         self._style = style
         self._layout = Layout(style)
         pango.pango_layout_set_single_paragraph_mode(self._layout.layout, True)
-        self._line_height: float = strut(style)[0]
+        self._line_height = line_height
         self._strut = (strut_baseline, strut_height - strut_baseline)
         self._ink, self._logical = ffi.new("PangoRectangle *"), ffi.new("PangoRectangle *")
         spacing = style["letter_spacing"]

@@ -4,6 +4,7 @@
 set -euo pipefail
 
 airflow db migrate
+airflow pools set issuance "$(nproc)" "Made by Pramaan"
 pramaan prepare --first-admin admin
 
 # Airflow's sign-in reads this file; without it, it would make a password up and print it to its log.

@@ -11,6 +11,7 @@
     ├── TemplateError         a certificate template that is wrong, with where
     ├── RenderError           one certificate cannot be rendered: permanent
     ├── StoreError            the object store refused or failed: transient
+    ├── MailError             the mail server cannot be reached, or refuses us; mails wait
     └── UnknownLanguageError  a language that we have no texts in
 
 A message says what happened, to which key, and what to do about it. It never carries personal data.
@@ -21,6 +22,7 @@ __all__ = [
     "DatabaseError",
     "FeedError",
     "HostError",
+    "MailError",
     "PipelineBusyError",
     "PramaanError",
     "RegistryError",
@@ -101,6 +103,10 @@ class RenderError(PramaanError):
 
 class StoreError(PramaanError):
     """The object store refused or failed; trying again later may help."""
+
+
+class MailError(PramaanError):
+    """The mail server cannot be reached, or does not want us; what is to be sent waits."""
 
 
 class UnknownLanguageError(PramaanError):

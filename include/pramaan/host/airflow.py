@@ -78,7 +78,7 @@ def airflow_environment(
     kept = {name: value for name, value in inherited.items() if name.startswith(_FORWARDED)}
     folders = [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
     return (
-        {"LANG": "C.UTF-8", "HOME": str(settings.home)}
+        {"LANG": "C.UTF-8", "HOME": str(settings.home), "PRAMAAN_SMTP_URL": settings.mail_server_url}
         | _tuning(settings)
         | kept
         | {"PATH": ":".join(folders)}
@@ -110,7 +110,11 @@ def _tuning(settings: "Settings") -> dict[str, str]:
                 "SCHEDULER_HEARTBEAT_SEC": "1",
                 # A task whose worker was killed is noticed, and tried again, after a minute instead of five.
                 "TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+                # And one whose scheduler was killed, which the next scheduler looks for by this clock only.
+                "ORPHANED_TASKS_CHECK_INTERVAL": "30",
             },
+            # A task's end that falls between two looks is seen at the next: so many seconds later, not five.
+            "WORKERS": {"MIN_HEARTBEAT_INTERVAL": "1"},
             "DAG_PROCESSOR": {
                 "REFRESH_INTERVAL": "10",
                 "MIN_FILE_PROCESS_INTERVAL": "60",
@@ -139,7 +143,7 @@ def _wiring(
                     "DAGS_FOLDER": str(dags_folder),
                     "PLUGINS_FOLDER": str(PROJECT_ROOT / "plugins"),
                     "LOAD_EXAMPLES": "False",
-                    "EXECUTOR": "LocalExecutor",
+                    "EXECUTOR": "pramaan.orchestration.executor.MortalLocalExecutor",
                     "FERNET_KEY": secrets["airflow_fernet_key"],
                     "EXECUTION_API_SERVER_URL": f"{local}/execution/",
                 },

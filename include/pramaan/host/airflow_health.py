@@ -3,6 +3,7 @@
 import http.client
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 import time
@@ -42,23 +43,27 @@ def migrate_airflow(
     version = importlib.metadata.version("apache-airflow")
     url = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     revision = _revision(url)
-    if revision and stamp.exists() and stamp.read_text() == f"{version} {revision}":
+    pools = {"issuance": os.cpu_count() or 1}
+    if revision and stamp.exists() and stamp.read_text() == f"{version} {revision} {pools}":
         return
     report("Airflow: bringing its database up to date")
     log = settings.home / "logs" / "airflow-migrate.log"
+    commands = [["db", "migrate"]]
+    commands += [["pools", "set", name, str(slots), "Made by Pramaan"] for name, slots in pools.items()]
     with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "airflow", "db", "migrate"],
-            env=dict(environment),
-            cwd=settings.home / "run",
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode != 0:
-        raise HostError(f"Airflow's database could not be brought up to date: see {log}")
-    write_private(stamp, f"{version} {_revision(url)}")
+        for command in commands:
+            done = subprocess.run(  # noqa: S603 - built here
+                [sys.executable, "-P", "-m", "airflow", *command],
+                env=dict(environment),
+                cwd=settings.home / "run",
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+            if done.returncode != 0:
+                raise HostError(f"Airflow's database could not be brought up to date: see {log}")
+    write_private(stamp, f"{version} {_revision(url)} {pools}")
 
 
 def _revision(url: str) -> str:

@@ -4,6 +4,7 @@
     secrets/           0700, one file a secret, 0600
     landing/<feed>/    where feeds are dropped, unless PRAMAAN_LANDING points elsewhere
     store/             PDFs and reports, unless PRAMAAN_STORE points elsewhere
+    outbox/            Maildir of the embedded mail server
     logs/ airflow/     logs and Airflow's own folder
     run/               configuration and working folders of the supervised processes
     postgres/          the embedded Postgres; as root it can be a link, see `pramaan.host.cluster`
@@ -117,6 +118,7 @@ def write_private(path: Path, content: str) -> None:
 def _private_folders(settings: "Settings") -> list[Path]:
     home = settings.home
     folders = [home / name for name in ("secrets", "logs", "airflow", "run", "dbt", "fonts")]
+    folders += [settings.outbox, *(settings.outbox / name for name in ("tmp", "new", "cur"))]
     if not settings.store:
         folders.append(home / "store")
     if not settings.landing:

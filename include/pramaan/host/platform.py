@@ -1,4 +1,5 @@
-"""The platform on this machine, as commands see it: a database to use, Airflow up, all down, what runs.
+"""The platform on this machine, as commands see it: a database and a mail server to use, Airflow up, all
+down, what runs.
 
 What changes the home's processes holds `host.lock` in the home while it does, so that two commands agree.
 """
@@ -19,6 +20,13 @@ from pramaan.host import airflow, processes
 from pramaan.host.airflow_health import migrate_airflow, unhealthy_parts
 from pramaan.host.cluster import find_cluster, prepare_cluster
 from pramaan.host.home import SecretName, prepare_home, read_secret
+from pramaan.host.mail_server import (
+    MAIL_SERVER,
+    mail_program,
+    mail_server_answers,
+    refuse_taken_mail_port,
+    wait_for_mail_server,
+)
 from pramaan.host.postgres import (
     Answer,
     airflow_database_url,
@@ -34,7 +42,7 @@ if TYPE_CHECKING:
     from pramaan.host.cluster import Cluster
     from pramaan.settings import Settings
 
-__all__ = ["ensure_database", "running", "start_airflow", "stop"]
+__all__ = ["ensure_database", "ensure_mail_server", "running", "start_airflow", "stop"]
 
 _LOCK_SECONDS: Final = 300.0
 _POSTGRES_SECONDS: Final = 60.0
@@ -62,10 +70,26 @@ def ensure_database(settings: "Settings") -> str:
     return url
 
 
+def ensure_mail_server(settings: "Settings") -> str:
+    """The address of a mail server to use: the configured one, else the embedded one, started when it is
+    down.
+
+    Makes the home when it lacks anything. Safe to repeat and safe in several processes at once. A configured
+    server is not asked whether it answers. Raises HostError saying what this machine lacks.
+    """
+    prepare_home(settings)
+    if settings.smtp_url is None and not mail_server_answers(settings):
+        with _lock(settings):
+            if not mail_server_answers(settings):
+                _start_mail_server(settings)
+    return settings.mail_server_url
+
+
 def start_airflow(
     settings: "Settings", *, report: Callable[[str], None], dags_folder: Path = PROJECT_ROOT / "dags"
 ) -> None:
-    """Start Airflow's four parts and wait until all are healthy; `report` gets a line for each step.
+    """Start what Airflow needs and its four parts, and wait until all are healthy; `report` gets a line for
+    each step.
 
     Safe to repeat: parts that run stay as they are, unless their environment changed since.
 
@@ -74,6 +98,7 @@ def start_airflow(
     """
     began = time.monotonic()
     connections = _connections(settings, pramaan=ensure_database(settings))
+    ensure_mail_server(settings)
     secrets = {name: read_secret(settings, name) for name in get_args(SecretName)}
     environment = airflow.airflow_environment(
         settings, connections=connections, secrets=secrets, inherited=os.environ, dags_folder=dags_folder
@@ -92,7 +117,8 @@ def start_airflow(
 
 
 def stop(settings: "Settings") -> None:
-    """End every process of this home, in order: Airflow, Postgres, the supervisor; what is left is killed.
+    """End every process of this home, in order: Airflow and the mail server, Postgres, the supervisor; what
+    is left is killed.
 
     Safe to repeat, and does nothing where there is no home. Raises HostError naming what could not be ended.
     """
@@ -104,12 +130,12 @@ def stop(settings: "Settings") -> None:
         supervisor = Supervisor(settings)
         family = processes.descendants(process.pid) if process else []
         if supervisor.answers():
-            supervisor.stop(airflow.part_names())
+            supervisor.stop([*airflow.part_names(), MAIL_SERVER])
         tasks = [member for member in family if not member.program.startswith("postgres")]
         _end_airflow(settings, also=tasks)
         supervisor.shut_down()
         _end_postgres(settings)
-        left = {*processes.working_in(_airflow_folders(settings)), *filter(processes.is_running, family)}
+        left = {*processes.working_in(_working_folders(settings)), *filter(processes.is_running, family)}
         if left:
             names = ", ".join(f"{one.program} ({one.pid})" for one in left)
             raise HostError(f"could not end {names}: end them by hand")
@@ -181,6 +207,14 @@ def _postgres_program(settings: "Settings", cluster: "Cluster") -> Program:
     return Program("postgres", "", command, Path("/"), tuple(options.items()))
 
 
+def _start_mail_server(settings: "Settings") -> None:
+    supervisor = Supervisor(settings)
+    refuse_taken_mail_port(settings, supervisor)
+    _supervise(supervisor, [mail_program(settings)])
+    supervisor.start_program(MAIL_SERVER)
+    wait_for_mail_server(settings, supervisor)
+
+
 def _supervise(supervisor: Supervisor, programs: list[Program]) -> None:
     if supervisor.answers():
         supervisor.apply(programs)
@@ -239,12 +273,12 @@ def _connections(settings: "Settings", *, pramaan: str) -> airflow.Connections:
     return airflow.Connections(pramaan=SecretStr(pramaan), airflow=SecretStr(own))
 
 
-def _airflow_folders(settings: "Settings") -> list[Path]:
-    return [settings.home / "run" / part for part in airflow.AIRFLOW_PARTS]
+def _working_folders(settings: "Settings") -> list[Path]:
+    return [settings.home / "run" / part for part in (*airflow.AIRFLOW_PARTS, MAIL_SERVER)]
 
 
 def _end_airflow(settings: "Settings", *, also: list[processes.Process]) -> None:
-    left = [*processes.working_in(_airflow_folders(settings)), *also]
+    left = [*processes.working_in(_working_folders(settings)), *also]
     processes.end(left, first=signal.SIGTERM, grace_seconds=5, last=signal.SIGKILL)
 
 

@@ -1,0 +1,92 @@
+"""Addresses: which ones can be written to, and how they are shown to whoever need not know them.
+
+Addresses are ASCII (RFC 5321 without its extension SMTPUTF8, which few servers in use have); an
+internationalised domain is written in its ASCII form.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from email.utils import parseaddr
+from typing import Final, Self
+
+from pramaan.errors import SettingsError
+
+__all__ = ["PLAUSIBLE", "Sender", "addresses_in", "is_sendable", "masked", "without_addresses"]
+
+_LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# Without the asterisk, which the standard allows: it marks addresses that a feed has masked.
+_ATOM: Final = "[A-Za-z0-9!#$%&'+/=?^_`{|}~-]+"
+_LOCAL_PART: Final = rf"{_ATOM}(\.{_ATOM})*"
+_LONGEST: Final = 254
+_LONGEST_LOCAL_PART: Final = 64
+
+PLAUSIBLE: Final = (
+    rf"^(?=.{{6,{_LONGEST}}}$)(?=[^@]{{1,{_LONGEST_LOCAL_PART}}}@){_LOCAL_PART}@({_LABEL}\.)+{_LABEL}$"
+)
+"""What a person's address looks like; the same to Python and to Postgres."""
+
+_SENDABLE: Final = re.compile(rf"{_LOCAL_PART}@({_LABEL}\.)*{_LABEL}")
+_ANY_ADDRESS: Final = re.compile(r"[^\s<>,;:()\[\]]+@[^\s<>,;:()\[\]]+")
+_SHOWN_LETTERS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who mail is from: `PRAMAAN_MAIL_FROM`, as in `certificates@example.org` or `Name <address>`."""
+
+    name: str
+    address: str
+
+    @classmethod
+    def parse(cls, mail_from: str) -> Self:
+        """Raises SettingsError when it is no single ASCII address."""
+        name, address = parseaddr(mail_from)
+        if not (is_sendable(address) and mail_from.isprintable()):
+            raise SettingsError(
+                "PRAMAAN_MAIL_FROM: is no address such as certificates@example.org or Name <address>"
+            )
+        return cls(name, address)
+
+    @property
+    def host(self) -> str:
+        """The part after the `@`."""
+        return self.address.rpartition("@")[2].lower()
+
+
+def is_sendable(address: str) -> bool:
+    """Whether a mail server could be asked to take mail for it; also for hosts of a single name."""
+    local_part = address.rpartition("@")[0]
+    return (
+        bool(_SENDABLE.fullmatch(address))
+        and len(address) <= _LONGEST
+        and len(local_part) <= _LONGEST_LOCAL_PART
+    )
+
+
+def addresses_in(text: str, *, variable: str) -> tuple[str, ...]:
+    """The addresses of a setting, separated by commas; each once, in order.
+
+    Raises SettingsError naming the variable when one cannot be written to.
+    """
+    found = tuple(dict.fromkeys(one.strip() for one in text.split(",") if one.strip()))
+    if not all(is_sendable(one) for one in found):
+        raise SettingsError(f"{variable}: takes addresses such as team@example.org, separated by commas")
+    return found
+
+
+def masked(address: str) -> str:
+    """An address as it may be kept and shown: two letters, three asterisks and the host."""
+    local_part, _, host = address.rpartition("@")
+    shown = local_part[:_SHOWN_LETTERS] if len(local_part) > _SHOWN_LETTERS else ""
+    return f"{shown}***@{host}"
+
+
+def without_addresses(text: str, *, of: Iterable[str] = ()) -> str:
+    """A server's words on one line and without any address; nor a local part of those in `of`."""
+    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    line = _ANY_ADDRESS.sub("***", line)
+    for address in of:
+        local_part = address.rpartition("@")[0]
+        line = re.sub(rf"(?<!\w){re.escape(local_part)}(?!\w)", "***", line, flags=re.IGNORECASE)
+    return line

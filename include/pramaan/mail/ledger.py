@@ -1,0 +1,248 @@
+"""The ledger of mails: everything that is said to `ops.mails`.
+
+A mail enters as `queued`, once for its kind and what it is about, in the caller's transaction. It is claimed
+one at a time, so that a sender that dies holds up one mail only, and only until its lease ends. It leaves as
+`sent`, without addresses and content from then on, or as `failed`, with both, so that it can be tried again
+once its cause is mended.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, LiteralString, cast
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from pramaan.database.connect import Connection
+from pramaan.mail.addresses import Sender, is_sendable, masked
+
+__all__ = [
+    "Claimed",
+    "Mail",
+    "claim_mail",
+    "count_due",
+    "postpone_due",
+    "queue_mail",
+    "queue_mails",
+    "record_failed",
+    "record_retry",
+    "record_sent",
+    "release",
+    "retry_failed",
+]
+
+LEASE: Final = timedelta(minutes=30)
+"""Longer than the slowest server can keep one sender busy with one mail."""
+
+_RATE_LOCK: Final = 0x5072616D61616E04
+"""Advisory transaction lock of whoever counts the last minute's mails and claims another."""
+
+_QUEUE: LiteralString = """
+    insert into ops.mails (kind, subject_key, recipients, language, content, message_id)
+    select
+        kind, subject_key, recipients, language, content,
+        '<' || left(encode(sha256(convert_to(kind || E'\\n' || subject_key, 'UTF8')), 'hex'), 32)
+            || '@' || %(mail_host)s::text || '>'
+    from ({query}) as mails (kind, subject_key, recipients, language, content)
+    on conflict (kind, subject_key) do nothing
+"""
+
+_ONE: LiteralString = (
+    "select %(kind)s::text, %(subject_key)s::text, %(recipients)s::text[], %(language)s::text, "
+    "%(content)s::jsonb"
+)
+
+_CLAIM: LiteralString = """
+    with lately as (
+        select count(*) as mails from ops.mails where attempted_at > now() - interval '1 minute'
+    ),
+
+    due as materialized (
+        select mail_id from ops.mails
+        where status = 'queued' and next_attempt_at <= now()
+            and (lease_expires_at is null or lease_expires_at < now())
+        order by kind <> 'hold_notice', next_attempt_at, mail_id
+        limit 1
+        for update skip locked
+    )
+
+    update ops.mails as claimed
+    set attempted_at = now(), lease_expires_at = now() + %(lease)s, attempts = claimed.attempts + 1
+    from due, lately
+    where claimed.mail_id = due.mail_id and lately.mails < %(per_minute)s
+    returning claimed.mail_id, claimed.kind, claimed.recipients, claimed.language, claimed.content,
+        claimed.message_id, claimed.attempts as attempt, claimed.queued_at
+"""
+
+# Only whoever holds the newest claim may say what became of it: its number of attempts tells.
+
+_SENT: LiteralString = """
+    update ops.mails
+    set status = 'sent', handed_over_at = clock_timestamp(), lease_expires_at = null,
+        handed_over_to = handed_over_to || %(taken)s::text[],
+        recipients = handed_over_to || %(taken)s::text[], content = '{}', error_class = null, error = null
+    where mail_id = %(mail_id)s and status = 'queued' and attempts = %(attempt)s
+"""
+
+_NOT_SENT: LiteralString = """
+    update ops.mails
+    set status = %(status)s, next_attempt_at = now() + %(wait)s, lease_expires_at = null,
+        handed_over_to = handed_over_to || %(taken)s::text[], recipients = %(left)s::text[],
+        error_class = %(error_class)s, error = %(error)s
+    where mail_id = %(mail_id)s and status = 'queued' and attempts = %(attempt)s
+"""
+
+_RELEASE: LiteralString = """
+    update ops.mails
+    set lease_expires_at = null, attempted_at = null, attempts = attempts - 1,
+        error_class = %(error_class)s, error = %(error)s
+    where mail_id = %(mail_id)s and status = 'queued' and attempts = %(attempt)s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """A mail to be queued: its kind, what it is about, to whom, and the fields of its template.
+
+    Raises ValueError when there is no recipient, or one that no server could be asked to take mail for.
+    """
+
+    kind: str
+    subject_key: str
+    recipients: tuple[str, ...] = field(repr=False)
+    language: str
+    content: Mapping[str, object] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.recipients or not all(is_sendable(one) for one in self.recipients):
+            raise ValueError(
+                f"the mail {self.kind} {self.subject_key} needs recipients with usable addresses"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A mail that this sender is to hand over now, for the `attempt`th time."""
+
+    mail_id: int
+    kind: str
+    recipients: list[str] = field(repr=False)
+    language: str
+    content: dict[str, object] = field(repr=False)
+    message_id: str
+    attempt: int
+    queued_at: datetime
+
+
+def queue_mail(connection: Connection, mail: Mail, *, sender: Sender) -> bool:
+    """Queue a mail in the caller's transaction; says whether it is new.
+
+    Safe to repeat: of a kind and what it is about there is only ever one, whatever became of it.
+    """
+    values = {
+        "kind": mail.kind,
+        "subject_key": mail.subject_key,
+        "recipients": list(mail.recipients),
+        "language": mail.language,
+        "content": Jsonb(dict(mail.content)),
+    }
+    return queue_mails(connection, _ONE, values, sender=sender) == 1
+
+
+def queue_mails(
+    connection: Connection, query: LiteralString, values: Mapping[str, object], *, sender: Sender
+) -> int:
+    """Queue a mail for each row of a query (kind, subject_key, recipients, language, content), in the
+    caller's transaction; returns how many are new.
+
+    Safe to repeat, as `queue_mail` is. The query sees to it that each address is plausible.
+    """
+    statement = _QUEUE.format(query=query)
+    return connection.execute(statement, {**values, "mail_host": sender.host}).rowcount
+
+
+def count_due(connection: Connection) -> int:
+    """How many mails are due and held by no sender."""
+    row = connection.execute(
+        "select count(*) from ops.mails where status = 'queued' and next_attempt_at <= now() "
+        "and (lease_expires_at is null or lease_expires_at < now())"
+    ).fetchone()
+    return cast(int, row[0]) if row else 0
+
+
+def claim_mail(connection: Connection, *, per_minute: int) -> Claimed | None:
+    """Lease the mail that has been due for longest; None when none is due, or when all senders together
+    have taken `per_minute` within the last minute.
+    """
+    with connection.transaction(), connection.cursor(row_factory=class_row(Claimed)) as cursor:
+        cursor.execute("select pg_advisory_xact_lock(%s)", (_RATE_LOCK,))
+        return cursor.execute(_CLAIM, {"per_minute": per_minute, "lease": LEASE}).fetchone()
+
+
+def record_sent(connection: Connection, claimed: Claimed) -> None:
+    """The server took the whole mail over for everybody: addresses are masked, the content goes."""
+    taken = [masked(one) for one in claimed.recipients]
+    connection.execute(_SENT, {**_key(claimed), "taken": taken})
+
+
+def record_retry(
+    connection: Connection,
+    claimed: Claimed,
+    *,
+    left: Sequence[str],
+    wait: timedelta,
+    error_class: str,
+    error: str,
+) -> None:
+    """The mail is to be tried again after `wait`, for the recipients that are `left`."""
+    _record(connection, claimed, left, status="queued", wait=wait, error_class=error_class, error=error)
+
+
+def record_failed(
+    connection: Connection, claimed: Claimed, *, left: Sequence[str], error_class: str, error: str
+) -> None:
+    """The mail is not tried again for the recipients that are `left`; the others have it."""
+    _record(
+        connection, claimed, left, status="failed", wait=timedelta(0), error_class=error_class, error=error
+    )
+
+
+def release(connection: Connection, claimed: Claimed, *, error_class: str, error: str) -> None:
+    """Give a mail back as if it had not been tried, for a reason that is not the mail's."""
+    connection.execute(_RELEASE, {**_key(claimed), "error_class": error_class, "error": error})
+
+
+def postpone_due(connection: Connection) -> None:
+    """Let all that is due wait a minute: the server is away, and nobody is to ask it again at once."""
+    connection.execute(
+        "update ops.mails set next_attempt_at = now() + interval '1 minute' "
+        "where status = 'queued' and next_attempt_at <= now()"
+    )
+
+
+def retry_failed(connection: Connection) -> int:
+    """Queue every failed mail again, for those who have not got it; returns how many."""
+    return connection.execute(
+        "update ops.mails set status = 'queued', attempts = 0, next_attempt_at = now() "
+        "where status = 'failed'"
+    ).rowcount
+
+
+def _record(
+    connection: Connection,
+    claimed: Claimed,
+    left: Sequence[str],
+    *,
+    status: str,
+    wait: timedelta,
+    error_class: str,
+    error: str,
+) -> None:
+    taken = [masked(one) for one in claimed.recipients if one not in left]
+    values = {"left": list(left), "taken": taken, "wait": wait, "error_class": error_class, "error": error}
+    connection.execute(_NOT_SENT, {**_key(claimed), **values, "status": status})
+
+
+def _key(claimed: Claimed) -> dict[str, object]:
+    return {"mail_id": claimed.mail_id, "attempt": claimed.attempt}

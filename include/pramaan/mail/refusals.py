@@ -1,0 +1,93 @@
+"""What a mail server's no means. Transient or permanent is decided here, and nowhere else.
+
+By RFC 5321, 4.2.1: 4yz is transient, 5yz permanent. Not every permanent one is the mail's fault, though: a
+server that wants another sign-in or another sender says so to every mail, and then the mails wait.
+"""
+
+import smtplib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Literal
+
+from pramaan.mail.addresses import without_addresses
+
+__all__ = ["MOST_ATTEMPTS", "Refusal", "backoff", "refusal_of", "refusal_of_recipients", "words_of"]
+
+MOST_ATTEMPTS: Final = 36
+"""About five days with these waits, as RFC 5321, 4.5.4.1 asks for."""
+
+_FIRST_WAIT: Final = timedelta(minutes=1)
+_LONGEST_WAIT: Final = timedelta(hours=4)
+_PERMANENT: Final = 500
+_TOO_LARGE: Final = 552
+_SIGN_IN: Final = frozenset({530, 534, 535, 538})
+_SHOWN: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A no: `later` try again, `never` do, or the server does not want `us`. Without personal data."""
+
+    meaning: Literal["later", "never", "us"]
+    error_class: str
+    words: str
+
+
+def refusal_of(error: Exception, *, recipients: Iterable[str]) -> Refusal:
+    """What it means that handing a mail over ended in `error`."""
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            return refusal_of_recipients(error.recipients)
+        case smtplib.SMTPResponseException():
+            return _by_code(error, words_of(error, recipients=recipients))
+        case smtplib.SMTPServerDisconnected() | OSError():
+            # Perhaps it was taken over, and only the answer was lost: the same Message-ID tells.
+            return Refusal("later", "connection_lost", words_of(error, recipients=recipients))
+        case _:
+            # The words of others may quote the mail.
+            return Refusal("never", "unsendable", f"cannot be made or sent: {type(error).__name__}")
+
+
+def refusal_of_recipients(refused: Mapping[str, tuple[int, bytes]]) -> Refusal:
+    """What it means that these recipients were refused, each with the server's code and words."""
+    codes = [code for code, _ in refused.values()]
+    words = "; ".join(
+        dict.fromkeys(f"{code} {_clean(said, recipients=refused)}" for code, said in refused.values())
+    )[:_SHOWN]
+    if any(code in _SIGN_IN for code in codes):
+        return Refusal("us", "sign_in_refused", words)
+    if any(code < _PERMANENT for code in codes):
+        return Refusal("later", "deferred", words)
+    return Refusal("never", "recipient_refused", words)
+
+
+def backoff(attempt: int) -> timedelta:
+    """How long to wait after the `attempt`th attempt: a minute, then twice as long each time, up to four
+    hours.
+    """
+    doublings = min(attempt - 1, 20)
+    return min(_FIRST_WAIT * (1 << doublings), _LONGEST_WAIT)
+
+
+def words_of(error: Exception, *, recipients: Iterable[str] = ()) -> str:
+    """What went wrong in a line, without any address."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{error.smtp_code} {_clean(error.smtp_error, recipients=recipients)}"[:_SHOWN]
+    return _clean(str(error) or type(error).__name__, recipients=recipients)[:_SHOWN]
+
+
+def _by_code(error: smtplib.SMTPResponseException, words: str) -> Refusal:
+    code = error.smtp_code
+    if code in _SIGN_IN:
+        return Refusal("us", "sign_in_refused", words)
+    if code < _PERMANENT:
+        return Refusal("later", "deferred", words)
+    if isinstance(error, smtplib.SMTPSenderRefused) and code != _TOO_LARGE:
+        return Refusal("us", "sender_refused", words)
+    return Refusal("never", "message_refused", words)
+
+
+def _clean(said: bytes | str, *, recipients: Iterable[str]) -> str:
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    return without_addresses(text, of=recipients)

@@ -1,0 +1,165 @@
+"""A mail server: what `PRAMAAN_SMTP_URL` says of it, and the line to it.
+
+    smtp://user:password@host:587     STARTTLS, without which nothing is sent
+    smtps://user:password@host:465    TLS from the first byte
+    smtp://127.0.0.1:2525             this machine itself: no TLS, unless `?tls=starttls` asks for it
+    smtp://host:25?tls=none           no TLS because it is asked for: only inside a network you trust
+
+User and password may be left out, and are percent-encoded. Certificates are checked against those that this
+machine trusts; `SSL_CERT_FILE` names a file with others, such as an organisation's own.
+"""
+
+import contextlib
+import ipaddress
+import smtplib
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from pramaan.errors import MailError, SettingsError
+from pramaan.mail.refusals import words_of
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+    from types import TracebackType
+
+__all__ = ["Line", "MailServer"]
+
+_TIMEOUT_SECONDS: Final = 20.0
+_PORTS: Final = {"none": 25, "starttls": 587, "implicit": 465}
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail is handed over, how, and as whom."""
+
+    host: str
+    port: int
+    tls: Literal["none", "starttls", "implicit"]
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Raises SettingsError saying what is wrong; it never repeats the address, which has a password."""
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+            options = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        except ValueError as error:
+            raise _unusable("is no address such as smtp://user:password@host:587") from error
+        if parts.scheme not in {"smtp", "smtps"} or not host or parts.path not in {"", "/"} or parts.fragment:
+            raise _unusable("is no address such as smtp://user:password@host:587 or smtps://...")
+        if options.keys() - {"tls"}:
+            raise _unusable("takes no option but tls")
+        tls = _tls(parts, host, options.get("tls"))
+        return cls(
+            host, port or _PORTS[tls], tls, unquote(parts.username or ""), unquote(parts.password or "")
+        )
+
+
+class Line:
+    """A line to a mail server, opened when it is first needed and again after it broke; one for many mails.
+
+    yagmail connects, secures and signs in. The mails themselves go over its connection as they were made:
+    its own sending takes a text that names a file for an attachment, and repeats what may have been taken
+    over already.
+    """
+
+    def __init__(self, server: MailServer) -> None:
+        self._server = server
+        self._client: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: "TracebackType | None",
+    ) -> None:
+        self._close()
+
+    def open(self) -> None:
+        """Be connected and signed in. Raises MailError when the server cannot be reached or refuses us."""
+        if self._client is not None and self._client.smtp.sock is not None:
+            return
+        self._close()
+        self._client = _client(self._server)
+        try:
+            self._client.login()
+        except (OSError, smtplib.SMTPException) as error:
+            self._close()
+            server = self._server
+            raise MailError(
+                f"the mail server {server.host}:{server.port} cannot be used: {words_of(error)}. Mails wait; "
+                "see PRAMAAN_SMTP_URL"
+            ) from error
+
+    def send(
+        self, message: "EmailMessage", *, sender: str, recipients: list[str]
+    ) -> dict[str, tuple[int, bytes]]:
+        """Hand a message over; returns the recipients that the server refused while it took the message over
+        for others, each with its code and words.
+
+        Raises what smtplib raises, and OSError.
+        """
+        refused = self._client.smtp.send_message(message, from_addr=sender, to_addrs=recipients)
+        return cast(dict[str, tuple[int, bytes]], refused)
+
+    def _close(self) -> None:
+        if self._client is not None:
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                self._client.close()
+            self._client = None
+
+
+def _client(server: MailServer) -> Any:
+    # It takes a while to import, and parsing DAGs reads this module.
+    import yagmail
+
+    secure = None if server.tls == "none" else ssl.create_default_context()
+    client = yagmail.SMTP(
+        # As a mapping: to a plain name it adds @gmail.com. Without a password it would ask for one.
+        user={server.user: server.user},
+        password=server.password,
+        host=server.host,
+        port=server.port,
+        smtp_ssl=server.tls == "implicit",
+        smtp_starttls={"context": secure} if server.tls == "starttls" else False,
+        smtp_skip_login=not server.user,
+        soft_email_validation=False,
+        timeout=_TIMEOUT_SECONDS,
+        **({"context": secure} if server.tls == "implicit" else {}),
+    )
+    client.set_logging(None)
+    return client
+
+
+def _tls(parts: SplitResult, host: str, wanted: list[str] | None) -> Literal["none", "starttls", "implicit"]:
+    if parts.scheme == "smtps":
+        if wanted is not None:
+            raise _unusable("smtps takes no option tls")
+        return "implicit"
+    match wanted:
+        case None:
+            return "none" if _is_loopback(host) else "starttls"
+        case ["none"]:
+            return "none"
+        case ["starttls"]:
+            return "starttls"
+        case _:
+            raise _unusable("tls is starttls or none")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _unusable(why: str) -> SettingsError:
+    return SettingsError(f"PRAMAAN_SMTP_URL: {why}")

@@ -39,6 +39,14 @@ class Settings(BaseSettings):
     public_url: str = ""
     port_base: int = Field(default=18080, ge=1024, le=65000)
     timezone: str = "Asia/Kolkata"
+    smtp_url: SecretStr | None = None
+    mail_from: str = "pramaan@localhost"
+    mails_per_minute: int = Field(default=600, ge=1)
+    team_email: str = ""
+    gate_weeks: int = Field(default=4, ge=1, le=52)
+    gate_volume_factor: float = Field(default=10.0, ge=1)
+    gate_volume_floor: int = Field(default=100, ge=1)
+    gate_oldest_days: int = Field(default=60, ge=1)
     jwt_public_key: Path | None = None
     jwt_jwks_url: str = ""
     jwt_audience: str = ""
@@ -113,6 +121,28 @@ class Settings(BaseSettings):
     def api_port(self) -> int:
         """The API by itself, `pramaan serve`."""
         return self.port_base + 2
+
+    @property
+    def mail_port(self) -> int:
+        """The embedded mail server, which keeps what it is given in the outbox."""
+        return self.port_base + 3
+
+    @property
+    def mail_server_url(self) -> str:
+        """The mail server to hand mail to: the configured one, else the embedded one."""
+        if self.smtp_url is not None:
+            return self.smtp_url.get_secret_value()
+        return f"smtp://127.0.0.1:{self.mail_port}"
+
+    @property
+    def outbox(self) -> Path:
+        """The Maildir of the embedded mail server."""
+        return self.home / "outbox"
+
+    @property
+    def quality_docs(self) -> Path:
+        """What the checks of loads found, as pages: shared, where the API runs on another machine."""
+        return self.home / "quality"
 
     @property
     def secrets(self) -> Path:

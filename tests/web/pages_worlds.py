@@ -57,7 +57,7 @@ class Page(HTMLParser):
         elif tag == "textarea":
             self._textarea = given["name"]
             self.forms[-1].fields[self._textarea] = ""
-        elif tag == "input" and given["type"] != "file" and (given["type"] != "radio" or "checked" in given):
+        elif tag == "input" and ("checked" in given or given["type"] not in {"file", "radio", "checkbox"}):
             self.forms[-1].fields[given["name"]] = given["value"]
 
     def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:

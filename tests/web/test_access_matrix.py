@@ -49,6 +49,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
         {"json": {"reason": "issued in error"}},
     ),
     "GET /v1/labels/{language}": ("/v1/labels/hi", {}),
+    "GET /quality/{page}": ("/quality/index.html", {}),
 }
 """A request of every call that changes nothing, whoever makes it: of the same thing again, or of what is not
 to be had."""
@@ -74,6 +75,7 @@ GET /v1/decisions                                  200    200     200       enro
 GET /v1/users/{user_id}/certificates               200    200     user      user      user     user     200      user
 POST /v1/certificates/{certificate_id}/revoke      early  early   403       cert      403      403      403      cert
 GET /v1/labels/{language}                          200    200     200       200       200      200      200      200
+GET /quality/{page}                                200    200     page      page      page     page     page     page
 """  # noqa: E501 - a table
 """What each caller is answered; a word stands for a status with its code."""
 
@@ -87,6 +89,7 @@ WORDS = {
     "user": (404, "user_not_found"),
     "cert": (404, "certificate_not_found"),
     "enrolment": (404, "enrolment_not_found"),
+    "page": (404, "page_not_found"),
     "image": (404, "signature_not_found"),
     "none": (404, "certificate_not_attached"),
     "taken": (409, "certificate_already_attached"),

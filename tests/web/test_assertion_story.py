@@ -34,8 +34,8 @@ def test_a_published_course_without_a_certificate_gets_one(two_tenants: World) -
     assert answer.status_code == 201
     asserted = answer.json()
     expected = {"course_id": "writing", "tenant_id": "t", "template_id": "classic", "issuer_id": "board-t",
-                "issuer_version": 1, "criteria": {"minimum_score": 50.0}, "valid_to": None,
-                "asserted_by": "creator_t", "reason": None}  # fmt: skip
+                "issuer_version": 1, "criteria": {"minimum_score": 50.0}, "notify_recipients": False,
+                "valid_to": None, "asserted_by": "creator_t", "reason": None}  # fmt: skip
     assert {name: asserted[name] for name in expected} == expected
     assert two_tenants.api("viewer_t", "GET", WRITING).json() == asserted
     offering = two_tenants.api("viewer_t", "GET", "/v1/courses?offers_certificate=true").json()["courses"]
@@ -62,6 +62,23 @@ def test_a_certificate_is_replaced_from_now_on(two_tenants: World) -> None:
     newest, oldest = two_tenants.api("creator_t", "GET", f"{READING}/history").json()["history"]
     assert newest == answer.json()
     assert oldest == before | {"valid_to": newest["valid_from"]}
+
+
+def test_recipients_are_notified_when_it_is_asked_for_and_until_it_is_not(two_tenants: World) -> None:
+    asked = {**ASSERTION, "notify_recipients": True}
+    assert two_tenants.api("creator_t", "POST", WRITING, json=asked).json()["notify_recipients"] is True
+    kept = two_tenants.api("creator_t", "PUT", WRITING, json=SCORED).json()
+    assert (kept["notify_recipients"], kept["criteria"]) == (True, {"minimum_score": 50.0})
+    assert two_tenants.api("creator_t", "PUT", WRITING, json=SCORED).json() == kept
+    ended = {**SCORED, "notify_recipients": False}
+    assert two_tenants.api("creator_t", "PUT", WRITING, json=ended).json()["notify_recipients"] is False
+    assert two_tenants.api("viewer_t", "GET", WRITING).json()["notify_recipients"] is False
+
+
+@pytest.mark.parametrize("value", ["yes", 1, [], "true"])
+def test_whether_to_notify_is_yes_or_no(two_tenants: World, value: object) -> None:
+    answer = two_tenants.api("creator_t", "POST", WRITING, json={**ASSERTION, "notify_recipients": value})
+    assert_problem(answer, 422, "invalid_request")
 
 
 def test_a_certificate_is_removed_from_now_on(two_tenants: World) -> None:

@@ -74,6 +74,7 @@ def known_ids(world: World) -> dict[str, list[str]]:
         "certificate_id": [world.certificate_id(user_id) for user_id in ("asha", "bina", "sita")],
         "language": ["en", "hi", "ur"],
         "tenant_id": ["t", "s"],
+        "page": ["index.html"],
     }
 
 

@@ -209,6 +209,23 @@ def test_the_same_certificate_again_changes_nothing(two_tenants: World) -> None:
     assert changes(two_tenants) == []
 
 
+def test_a_mail_to_recipients_is_asked_for_by_a_box(two_tenants: World) -> None:
+    form = open_page(two_tenants.api, "creator_t", "/courses/reading").form("/preview")
+    assert "notify_recipients" not in form.fields
+    preview = filled(two_tenants, "reading", notify_recipients="yes")
+    assert "Mail to recipients A short mail on issue" in preview.text
+    send(two_tenants.api, "creator_t", preview.form("/update"))
+    ticked = open_page(two_tenants.api, "creator_t", "/courses/reading")
+    assert ticked.form("/preview").fields.pop("notify_recipients") == "yes"
+    again = Page(send(two_tenants.api, "creator_t", ticked.form("/preview"), notify_recipients=""))
+    assert "Mail to recipients No mail" in again.text
+    send(two_tenants.api, "creator_t", again.form("/update"))
+    notified = two_tenants.connection.execute(
+        "select notify_recipients from registry.attachments where course_id = 'reading' order by valid_from"
+    ).fetchall()
+    assert notified == [(False,), (True,), (False,)]
+
+
 def test_from_the_preview_back_to_the_form_with_its_values(standing_world: World) -> None:
     preview = filled(standing_world, minimum_score="33", recipient_tenants="a\nb").form("/assert")
     back = next(one["formaction"] for one in preview.buttons if "formaction" in one)

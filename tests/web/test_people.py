@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from web_worlds import ADDRESS, World, assert_problem, complete, issue_without_printing
 
+from worlds import open_hold
+
 REASON = {"reason": "issued to the wrong person"}
 NAMELESS = "update raw.users set name = 'undefined' where user_id = 'asha'"
 
@@ -100,10 +102,16 @@ def test_a_revocation_says_why(reason: object, standing_world: World) -> None:
 
 
 def test_only_an_issued_certificate_is_revoked_over_http_too(issued_world: World) -> None:
+    row = issued_world.connection.execute(
+        "select course_id from registry.certificates where user_id = 'bina'"
+    ).fetchone()
+    assert row is not None
+    hold_id = open_hold(issued_world.connection, str(row[0]))
     for status in ("pending", "failed", "held", "superseded"):
         issued_world.connection.execute(
-            "update registry.certificates set status = %s, error_class = 'x' where user_id = 'bina'",
-            (status,),
+            "update registry.certificates set status = %s, error_class = 'x', hold_id = %s "
+            "where user_id = 'bina'",
+            (status, hold_id),
         )
         answer = revoke(issued_world, issued_world.certificate_id("bina"))
         assert status in assert_problem(answer, 409, "certificate_not_issued")["detail"]

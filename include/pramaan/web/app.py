@@ -3,6 +3,7 @@
 doors      what every request passes: size, sign-in, headers
 callers    what the caller may do and where
 routes     courses, issuers, templates, people, certificates, labels: the API
+quality    Data Docs, for engineers
 pages      the pages for people
 """
 
@@ -15,7 +16,17 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
 from pramaan.settings import Settings
-from pramaan.web import certificates, courses, issuers, labels, pages, people, previews, templates
+from pramaan.web import (
+    certificates,
+    courses,
+    issuers,
+    labels,
+    pages,
+    people,
+    previews,
+    quality,
+    templates,
+)
 from pramaan.web.database import Database
 from pramaan.web.doors import AnswerFaults, LimitBodies, RequireSignIn, SetSecurityHeaders
 from pramaan.web.problems import FieldProblem, Problem, handle_problems
@@ -67,7 +78,7 @@ def create_app(
     )
     app.state.database = database
     handle_problems(app, refuse=pages.refuse)
-    for part in (courses, previews, issuers, templates, people, certificates, labels, pages):
+    for part in (courses, previews, issuers, templates, people, certificates, labels, quality, pages):
         app.include_router(part.router)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
     return app

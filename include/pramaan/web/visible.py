@@ -94,9 +94,11 @@ def assertion_terms(
     template is not fit to be used.
     """
     visible_issuer(connection, assertion.issuer_id, caller=caller)
-    return {
+    terms = {
         "template": vetted_template(connection, assertion.template_id, fonts=fonts),
         "issuer_id": assertion.issuer_id,
         "criteria": assertion.criteria.criteria(),
         "by": caller.actor(channel),
     }
+    notify = assertion.notify_recipients
+    return terms if notify is None else terms | {"notify_recipients": notify}

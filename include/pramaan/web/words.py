@@ -67,6 +67,13 @@ class Assertion(RequestBody):
     template_id: Id
     issuer_id: Id
     criteria: CriteriaBody = CriteriaBody()
+    notify_recipients: Annotated[
+        bool | None,
+        Field(
+            description="Send each recipient a short mail on issue. Left out, or null: no; when a "
+            "certificate is replaced: as before."
+        ),
+    ] = None
 
 
 class PossibleAssertion(RequestBody):

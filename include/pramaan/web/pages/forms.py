@@ -91,6 +91,7 @@ class CertificateForm:
     issuer_id: Annotated[str, Form()] = ""
     recipient_tenants: Annotated[str, Form()] = ""
     minimum_score: Annotated[str, Form()] = ""
+    notify_recipients: Annotated[str, Form()] = ""
 
     @classmethod
     def of(cls, attachment: "Attachment | None") -> "CertificateForm":
@@ -105,6 +106,7 @@ class CertificateForm:
             issuer_id=attachment.issuer_id,
             recipient_tenants="\n".join(tenants) if isinstance(tenants, list) else "",
             minimum_score="" if score is None else str(score).removesuffix(".0"),
+            notify_recipients="yes" if attachment.notify_recipients else "",
         )
 
     def assertion(self) -> Assertion:
@@ -112,10 +114,9 @@ class CertificateForm:
         lines = (line.strip() for line in self.recipient_tenants.splitlines())
         tenants = list(dict.fromkeys(line for line in lines if line))
         criteria = {"recipient_tenants": tenants or None, "minimum_score": _number(self.minimum_score)}
-        return _checked(
-            Assertion,
-            {"template_id": self.template_id, "issuer_id": self.issuer_id, "criteria": criteria},
-        )
+        values = {"template_id": self.template_id, "issuer_id": self.issuer_id, "criteria": criteria}
+        # A box that is not ticked is not sent.
+        return _checked(Assertion, {**values, "notify_recipients": self.notify_recipients == "yes"})
 
 
 @dataclass(frozen=True, slots=True)

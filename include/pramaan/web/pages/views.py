@@ -123,6 +123,7 @@ class CertificateView:
     issuer_id: str
     issuer_version: int
     asked: Asked
+    notifies: bool
     since: datetime
     until: datetime | None
     by: str
@@ -142,6 +143,7 @@ class CertificateView:
             attachment.issuer_id,
             attachment.issuer_version,
             Asked.of(attachment.criteria),
+            attachment.notify_recipients,
             attachment.valid_from,
             attachment.valid_to,
             attachment.asserted_by,

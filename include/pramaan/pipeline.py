@@ -4,33 +4,50 @@ Each step can run alone and again: Airflow runs them as tasks, the foreground on
 and deciding hold the pipeline's lock; issuing needs none, since workers take leases.
 """
 
-import json
-from collections.abc import Callable
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Literal, cast
+from typing import LiteralString, cast
 from uuid import UUID
 
+from pramaan.certificates.enqueue import Enqueued, enqueue_entitled
+from pramaan.certificates.gate import GateRules, judge_quality_again
+from pramaan.certificates.hold_notices import queue_hold_notices
+from pramaan.certificates.holds import list_holds
 from pramaan.certificates.identity import IdentityKey
 from pramaan.certificates.issue import ChunkResult, Press, issue_chunk
-from pramaan.certificates.queue import Enqueued, count_waiting, enqueue_entitled, make_due
+from pramaan.certificates.queue import count_waiting, make_due
 from pramaan.certificates.store import Store
 from pramaan.certificates.workers import issue_all
 from pramaan.database.connect import Connection, connect
 from pramaan.database.migrate import migrate, schema_is_current
+from pramaan.errors import MailError, SettingsError
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.load import FileLoaded, load_waiting
+from pramaan.mail.addresses import Sender, addresses_in
+from pramaan.mail.hand_over import Sent, send_due
+from pramaan.mail.ledger import count_due, postpone_due
+from pramaan.quality.check import Verdict, check_loads
 from pramaan.registry.identity_key import record_identity_key
 from pramaan.registry.printable import record_printable_code_points
 from pramaan.rendering.fonts import fonts_fingerprint, printable_code_points
-from pramaan.settings import Settings
+from pramaan.settings import PREFIX, Settings
 from pramaan.warehouse.dbt import deploy_if_changed
 from pramaan.warehouse.decide import Scope, decide_changed_keys
 
-__all__ = ["Batch", "Decided", "Pipeline", "Totals"]
+__all__ = ["Batch", "Decided", "Pipeline", "Totals", "decided_counts", "load_counts"]
 
-Trigger = Literal["foreground", "airflow"]
+log = logging.getLogger(__name__)
+
+_HAS_WORK: LiteralString = """
+    select
+        exists (select from ops.changed_keys)
+        or exists (select from registry.certificates where status = 'pending' and next_attempt_at <= now())
+        or exists (select from ops.mails where status = 'queued' and next_attempt_at <= now())
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +73,38 @@ class Totals:
 class Batch:
     """What one run did."""
 
-    files: list[FileLoaded] = field(default_factory=list)
-    decided: Decided | None = None
-    issued: ChunkResult = field(default_factory=ChunkResult)
+    files: Sequence[FileLoaded]
+    decided: Decided
+    issued: ChunkResult
 
     def counts(self) -> dict[str, int]:
-        """The run in figures, as they are printed and kept in `ops.runs`."""
+        """The run in figures, as they are printed."""
         return {
-            "files_loaded": sum(f.status == "loaded" for f in self.files),
-            "files_known": sum(f.status == "known" for f in self.files),
-            "files_quarantined": sum(f.status == "quarantined" for f in self.files),
-            "files_waiting": sum(f.status == "waiting" for f in self.files),
-            "rows_loaded": sum(f.rows for f in self.files),
-            "rows_changed": sum(f.rows_changed for f in self.files),
-            "rows_quarantined": sum(f.rows_quarantined for f in self.files),
-            "keys_decided": self.decided.scope.keys if self.decided else 0,
-            "certificates_enqueued": self.decided.enqueued.pending if self.decided else 0,
-            "certificates_withdrawn": self.decided.enqueued.withdrawn if self.decided else 0,
+            **load_counts(self.files),
+            **decided_counts(self.decided),
             **{f"certificates_{name}": count for name, count in asdict(self.issued).items()},
         }
+
+
+def load_counts(files: Sequence[FileLoaded]) -> dict[str, int]:
+    """What a load did, in figures."""
+    statuses = Counter(file.status for file in files)
+    return {
+        **{f"files_{name}": statuses[name] for name in ("loaded", "known", "quarantined", "waiting")},
+        "rows_loaded": sum(file.rows for file in files),
+        "rows_changed": sum(file.rows_changed for file in files),
+        "rows_quarantined": sum(file.rows_quarantined for file in files),
+    }
+
+
+def decided_counts(decided: Decided) -> dict[str, int]:
+    """What a batch decided, in figures."""
+    return {
+        "keys_decided": decided.scope.keys,
+        "certificates_enqueued": decided.enqueued.pending,
+        "certificates_held": decided.enqueued.held,
+        "certificates_withdrawn": decided.enqueued.withdrawn,
+    }
 
 
 class Pipeline:
@@ -88,7 +118,14 @@ class Pipeline:
             store_url=settings.store_url,
             timezone=settings.timezone,
             fonts_folder=settings.home / "fonts",
+            pages_folder=settings.home / "pages",
+            mail_from=Sender.parse(settings.mail_from),
         )
+
+    @property
+    def timezone(self) -> str:
+        """Whose days the gate counts by."""
+        return self._settings.timezone
 
     def connect(self) -> AbstractContextManager[Connection]:
         """A connection to the database for the block."""
@@ -120,13 +157,17 @@ class Pipeline:
         landing = Landing(self._settings.landing_url)
         return list(load_waiting(connection, landing, now=lambda: datetime.now(UTC), on_rows=on_rows))
 
-    def decide(self, connection: Connection) -> Decided:
-        """Decide the changed keys and enqueue what they earn, in one transaction. The caller holds the
-        lock.
+    def decide(self, connection: Connection, *, run_id: UUID | None = None, history: bool = False) -> Decided:
+        """Decide the changed keys and enqueue what they earn, past the gate, in one transaction. The caller
+        holds the lock.
+
+        An import of `history` passes the gate.
         """
         with connection.transaction():
             scope = decide_changed_keys(connection)
-            return Decided(scope, self._enqueue(connection, in_scope=True))
+            if not scope.keys:
+                return Decided(scope, Enqueued(0, 0, 0))
+            return Decided(scope, self._enqueue(connection, in_scope=True, run_id=run_id, history=history))
 
     def enqueue_missing(self, connection: Connection) -> Enqueued:
         """Enqueue every entitled completion that has no certificate, whatever the reason. The caller holds
@@ -136,11 +177,32 @@ class Pipeline:
         """
         with connection.transaction():
             decide_changed_keys(connection)
-            return self._enqueue(connection, in_scope=False)
+            return self._enqueue(connection, in_scope=False, run_id=None, history=False)
 
-    def _enqueue(self, connection: Connection, *, in_scope: bool) -> Enqueued:
-        return enqueue_entitled(
-            connection, key=self._identity_key(), public_url=self._settings.public_base_url, in_scope=in_scope
+    def _enqueue(
+        self, connection: Connection, *, in_scope: bool, run_id: UUID | None, history: bool
+    ) -> Enqueued:
+        enqueued = enqueue_entitled(
+            connection,
+            key=self._identity_key(),
+            public_url=self._settings.public_base_url,
+            in_scope=in_scope,
+            gate=self._gate_rules(),
+            run_id=run_id,
+            history=history,
+        )
+        if enqueued.held:
+            self.tell_team(connection)
+        return enqueued
+
+    def _gate_rules(self) -> GateRules:
+        settings = self._settings
+        return GateRules(
+            weeks=settings.gate_weeks,
+            volume_factor=settings.gate_volume_factor,
+            volume_floor=settings.gate_volume_floor,
+            oldest_days=settings.gate_oldest_days,
+            timezone=settings.timezone,
         )
 
     def _identity_key(self) -> IdentityKey:
@@ -149,6 +211,16 @@ class Pipeline:
     def waiting(self, connection: Connection) -> int:
         """How many certificates are due now."""
         return count_waiting(connection, due_by=datetime.now(UTC))
+
+    def has_work(self, connection: Connection) -> bool:
+        """Whether there is anything to load, decide, issue or send."""
+        row = connection.execute(_HAS_WORK).fetchone()
+        return bool(row and row[0]) or bool(Landing(self._settings.landing_url).waiting())
+
+    def check_loads(self) -> list[Verdict]:
+        """Run the quality suites on the loads that have no verdict yet."""
+        with self.connect() as connection:
+            return check_loads(connection, docs_folder=self._settings.quality_docs)
 
     def issue_chunk(self, *, limit: int, run_id: UUID | None) -> ChunkResult:
         """Issue up to `limit` certificates in this process."""
@@ -172,19 +244,50 @@ class Pipeline:
             return ChunkResult()
         return issue_all(self.press, due_by=due_by, run_id=run_id, waiting=waiting, on_attempts=on_attempts)
 
-    def start_run(self, connection: Connection, *, trigger: Trigger) -> UUID:
-        """A line in `ops.runs`; returns its id."""
-        row = connection.execute(
-            "insert into ops.runs (trigger) values (%s) returning run_id", (trigger,)
-        ).fetchone()
-        return cast(UUID, row[0])  # type: ignore[index]
+    def hold_what_follows(self, connection: Connection) -> int:
+        """Hold what waits to be issued on facts of loads that failed their quality suite, and let go what
+        rests on better ones by now; returns how many are newly held. The caller holds the lock.
+        """
+        with connection.transaction():
+            held = judge_quality_again(connection)
+            if held:
+                self.tell_team(connection)
+        return held
 
-    def finish_run(self, connection: Connection, run_id: UUID, counts: dict[str, int]) -> None:
-        """Complete the run's line with its counts."""
-        connection.execute(
-            "update ops.runs set finished_at = now(), counts = %s where run_id = %s",
-            (json.dumps(counts), run_id),
-        )
+    def tell_team(self, connection: Connection) -> None:
+        """Queue a mail about each hold that waits and has none yet, in the caller's transaction.
+
+        A mail that cannot be written is logged and undoes nothing else: a notice never stops a decision.
+        """
+        try:
+            with connection.transaction():
+                queue_hold_notices(
+                    connection,
+                    list_holds(connection, state="waiting"),
+                    team=addresses_in(self._settings.team_email, variable="PRAMAAN_TEAM_EMAIL"),
+                    approval_url=f"{self._settings.public_base_url.removesuffix(PREFIX)}/required_actions",
+                    sender=Sender.parse(self._settings.mail_from),
+                )
+        except (ValueError, SettingsError) as error:
+            # Without the error itself, which may quote an address.
+            log.error("the team is not told of what is held: %s", type(error).__name__)  # noqa: TRY400
+
+    def send_mail(self, *, server_url: Callable[[], str | None]) -> Sent:
+        """Send what mail is due, as far as the rate allows; `server_url` is asked for only if there is some.
+
+        Without a server, and while it is away, mail waits.
+        """
+        with self.connect() as connection:
+            due = count_due(connection)
+            server = server_url() if due else None
+            if server is None:
+                return Sent(left=due)
+            try:
+                return send_due(connection, settings=self._settings, server_url=server)
+            except MailError as error:
+                log.warning("mail waits: %s", error)
+                postpone_due(connection)
+                return Sent(left=due)
 
     def totals(self, connection: Connection) -> Totals:
         """Count everything; reads whole tables, so for people and not for batches."""

@@ -48,7 +48,7 @@ def test_feeds_to_certificates_by_four_commands(
     assert loaded.returncode == 0, loaded.stderr
     assert json.loads(loaded.stdout)["totals"]["decisions"] == {"no_certificate_at_completion": 3}
     assert call(environment, "issuer", "add", board).returncode == 0
-    attached = call(environment, "attach", "c", "--template", "classic", "--issuer", "board",
+    attached = call(environment, "attach", "c", "--template", "classic", "--issuer", "board", "--notify",
                     "--from", "2026-01-01T00:00:00Z", "--reason", "import of history")  # fmt: skip
     assert attached.returncode == 0, attached.stderr
     issued = json.loads(call(environment, "issue", "--history", "--json").stdout)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-BENCHMARKS = ("feeds", "pipeline", "render", "api", "setup")
+BENCHMARKS = ("feeds", "pipeline", "render", "api", "issue", "setup")
 
 
 @click.command()
@@ -33,15 +33,28 @@ BENCHMARKS = ("feeds", "pipeline", "render", "api", "setup")
     show_default=True,
     help="render: over how many in one process memory is watched.",
 )
+@click.option(
+    "--seconds", default=300, show_default=True, help="issue: how long completions trickle in; 0: not at all."
+)
+@click.option(
+    "--at-once", default=100_000, show_default=True, help="issue: completions dropped at once; 0: none."
+)
+@click.option("--idle-minutes", default=3, show_default=True, help="issue: idle minutes of each kind.")
+@click.option(
+    "--history",
+    default=10_000_000,
+    show_default=True,
+    help="issue: progress rows under a batch; 0: none.",
+)
 @json_option
-def bench(name: str | None, *, rows: int, oulad: Path, renders: int, as_json: bool) -> None:
+def bench(name: str | None, *, as_json: bool, **sizes: Any) -> None:
     """Measure NAME (all when left out) and write its section of BENCHMARKS.md."""
     from pramaan.bench.report import write_section
     from pramaan.settings import PROJECT_ROOT
 
     for chosen in [name] if name else BENCHMARKS:
         step(f"Measuring {chosen}")
-        measured = _measure(chosen, rows=rows, oulad=oulad, renders=renders)
+        measured = _measure(chosen, sizes)
         write_section(PROJECT_ROOT / "BENCHMARKS.md", chosen, measured)
         if as_json:
             print_json([asdict(m) for m in measured])
@@ -50,19 +63,24 @@ def bench(name: str | None, *, rows: int, oulad: Path, renders: int, as_json: bo
             click.echo(f"  {m.name:<44} {m.shown:>12} {m.unit:<22} {m.target or '':<16} {m.remark}")
 
 
-def _measure(name: str, *, rows: int, oulad: Path, renders: int) -> "list[Measurement]":
+def _measure(name: str, sizes: dict[str, Any]) -> "list[Measurement]":
     if name == "pipeline":
         from pramaan.bench import pipeline
 
-        return pipeline.run(oulad=oulad)
+        return pipeline.run(oulad=sizes["oulad"])
     if name == "render":
         from pramaan.bench import render
 
-        return render.run(renders=renders)
+        return render.run(renders=sizes["renders"])
     if name == "api":
         from pramaan.bench import api
 
         return api.run()
+    if name == "issue":
+        from pramaan.bench import issue
+
+        chosen = issue.Sizes(sizes["seconds"], sizes["at_once"], sizes["idle_minutes"], sizes["history"])
+        return issue.run(chosen, report=step)
     if name == "setup":
         from pramaan.bench import setup
 
@@ -71,4 +89,4 @@ def _measure(name: str, *, rows: int, oulad: Path, renders: int) -> "list[Measur
     from pramaan.bench.scratch import scratch_pipeline
 
     with scratch_pipeline() as (_, scratch):
-        return feeds.run(scratch, rows=rows)
+        return feeds.run(scratch, rows=sizes["rows"])

@@ -8,6 +8,7 @@ import click
 
 from pramaan.cli.access import grant, serve, token
 from pramaan.cli.bench import bench
+from pramaan.cli.gate import gate
 from pramaan.cli.pipeline import issue, load
 from pramaan.cli.platform import down, prepare, psql, status, up
 from pramaan.cli.registry import attach, detach, issuer
@@ -30,7 +31,7 @@ def pramaan(*, verbose: bool) -> None:
 
 _COMMANDS = (
     *(up, down, status, prepare, psql, serve),
-    *(load, issue),
+    *(load, issue, gate),
     *(issuer, attach, detach, grant, token),
     *(render, template),
     bench,

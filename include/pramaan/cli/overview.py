@@ -1,5 +1,6 @@
 """What `pramaan status` says: where everything is, what runs, what waits, what failed."""
 
+from dataclasses import asdict
 from typing import Any
 
 from pramaan.errors import DatabaseError
@@ -7,6 +8,7 @@ from pramaan.feeds.landing import Landing
 from pramaan.host.platform import running
 from pramaan.host.postgres import embedded_database_url
 from pramaan.pipeline import Pipeline
+from pramaan.runs import measure
 from pramaan.settings import Settings
 
 __all__ = ["overview"]
@@ -24,7 +26,7 @@ def overview(settings: Settings) -> dict[str, Any]:
         "database_url": url.partition("?")[0],
         "landing": settings.landing_url,
         "store": settings.store_url,
-        "outbox": f"file://{settings.home / 'outbox'}",
+        "outbox": f"file://{settings.outbox}",
         "airflow": f"http://127.0.0.1:{settings.airflow_port}",
         "airflow_passwords": str(settings.secrets / "airflow_passwords.json"),
         "public_url": settings.public_base_url,
@@ -34,25 +36,33 @@ def overview(settings: Settings) -> dict[str, Any]:
     failed: dict[str, Any] = {}
     try:
         with Pipeline(settings, url=url).connect() as connection:
-            counts = connection.execute(_COUNTS).fetchone() or ()
+            measures = asdict(measure(connection))
+            counts = connection.execute(_FAILED).fetchone() or ()
     except DatabaseError:
         waiting["database"] = "down; any command starts it"
+        measures = {}
     else:
-        waiting |= dict(
-            zip(("changed_keys", "certificates_pending", "certificates_held"), counts[:3], strict=True)
-        )
+        waiting |= {name: measures[name] for name in _WAITING}
+        failed |= {"certificates_failed": measures["certificates_failed"]}
         failed |= dict(
-            zip(("certificates_failed", "rows_quarantined", "files_quarantined"), counts[3:], strict=True)
+            zip(
+                ("rows_quarantined", "files_quarantined", "loads_failed", "mails_failed"), counts, strict=True
+            )
         )
-    return {"where": where, "processes": processes, "waiting": waiting, "failed": failed, **where}
+    last_run = {name: measures.get(f"last_{name}") for name in ("batch_size", "run_seconds")}
+    seen = {"processes": processes, "waiting": waiting, "failed": failed, "last_run": last_run}
+    return {"where": where, **seen, **where}
 
 
-_COUNTS = """
+_WAITING = (
+    *("changed_keys", "certificates_pending", "oldest_waiting_seconds"),
+    *("certificates_held", "holds_waiting", "mails_queued"),
+)
+
+_FAILED = """
     select
-        (select count(*) from ops.changed_keys),
-        (select count(*) from registry.certificates where status = 'pending'),
-        (select count(*) from registry.certificates where status = 'held'),
-        (select count(*) from registry.certificates where status = 'failed'),
         (select count(*) from ops.quarantine where row_number is not null),
-        (select count(*) from ops.quarantine where row_number is null)
+        (select count(*) from ops.quarantine where row_number is null),
+        (select count(*) from ops.load_verdicts where not passed),
+        (select count(*) from ops.mails where status = 'failed')
 """

@@ -14,15 +14,23 @@ if TYPE_CHECKING:
 
     from pramaan.certificates.issue import ChunkResult
     from pramaan.database.connect import Connection
-    from pramaan.pipeline import Pipeline, Totals
+    from pramaan.pipeline import Batch, Decided, Pipeline, Totals
 
 __all__ = ["issue", "load"]
+
+_history_option = click.option(
+    "--history",
+    is_flag=True,
+    help="Old completions are being imported: they pass the gate, and what it holds for its volume or age "
+    "is let go. Recorded with the run.",
+)
 
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_history_option
 @json_option
-def load(folder: Path, *, as_json: bool) -> int:
+def load(folder: Path, *, history: bool, as_json: bool) -> int:
     """Load the feeds in FOLDER (one folder a feed: users, courses, ...) and run the pipeline once.
 
     Drops the files into the landing folder, loads them, makes the decisions that they touch, and issues
@@ -31,7 +39,8 @@ def load(folder: Path, *, as_json: bool) -> int:
     from pramaan.cli.workplace import open_pipeline
     from pramaan.database.connect import pipeline_lock
     from pramaan.feeds.landing import Landing
-    from pramaan.pipeline import Batch
+    from pramaan.pipeline import Batch, load_counts
+    from pramaan.runs import finish_run, note_counts, start_run
     from pramaan.settings import load_settings
 
     files = _feed_files(folder)
@@ -44,17 +53,17 @@ def load(folder: Path, *, as_json: bool) -> int:
             landing = Landing(settings.landing_url)
             for feed, path in files:
                 landing.add(feed, path)
-            run_id = pipeline.start_run(connection, trigger="foreground")
+            run_id = start_run(connection, trigger="foreground", history=history)
             loaded = pipeline.load(connection, on_rows=lambda rows: bars.advance(bar, rows))
             bars.update(bar, total=sum(f.rows + f.rows_quarantined for f in loaded))
-            bar = bars.add_task("Decisions", total=None)
-            decided = pipeline.decide(connection)
-            bars.update(bar, total=decided.scope.decisions, completed=decided.scope.decisions)
+            note_counts(connection, run_id, load_counts(loaded))
+            _check(pipeline)
+            decided = _decide(pipeline, connection, bars, run_id=run_id, history=history)
         issued = _issue(pipeline, connection, bars, run_id=run_id)
         batch = Batch(loaded, decided, issued)
-        pipeline.finish_run(connection, run_id, batch.counts())
+        finish_run(connection, run_id)
         totals = pipeline.totals(connection)
-    _print(batch.counts(), totals, as_json=as_json)
+    _finish(pipeline, batch, totals, as_json=as_json)
     for file in loaded:
         if file.remark:
             click.echo(f"{file.feed}/{file.name}: {file.remark}", err=True)
@@ -64,31 +73,51 @@ def load(folder: Path, *, as_json: bool) -> int:
 
 
 @click.command()
-@click.option(
-    "--history",
-    is_flag=True,
-    help="Say that old completions are being imported: recorded with the run, so that no later check "
-    "takes the volume for an accident.",
-)
+@_history_option
 @json_option
 def issue(*, history: bool, as_json: bool) -> None:
     """Decide what facts and attachments changed, and issue until nothing is left."""
     from pramaan.cli.workplace import open_pipeline
     from pramaan.database.connect import pipeline_lock
     from pramaan.pipeline import Batch
+    from pramaan.runs import finish_run, start_run
 
     pipeline = open_pipeline()
     with pipeline.connect() as connection, progress() as bars:
-        bar = bars.add_task("Decisions", total=None)
         with pipeline_lock(connection):
-            run_id = pipeline.start_run(connection, trigger="foreground")
-            decided = pipeline.decide(connection)
-        bars.update(bar, total=decided.scope.decisions, completed=decided.scope.decisions)
+            run_id = start_run(connection, trigger="foreground", history=history)
+            decided = _decide(pipeline, connection, bars, run_id=run_id, history=history)
         issued = _issue(pipeline, connection, bars, run_id=run_id)
-        counts = Batch([], decided, issued).counts() | {"history": int(history)}
-        pipeline.finish_run(connection, run_id, counts)
+        finish_run(connection, run_id)
         totals = pipeline.totals(connection)
-    _print(counts, totals, as_json=as_json)
+    _finish(pipeline, Batch((), decided, issued), totals, as_json=as_json)
+
+
+def _check(pipeline: "Pipeline") -> None:
+    """Check what was loaded before anything is issued on it: nothing else does where no Airflow runs."""
+    failed = [verdict for verdict in pipeline.check_loads() if not verdict.passed]
+    for verdict in failed:
+        rules = ", ".join(finding.rule for finding in verdict.findings)
+        step(f"Load {verdict.load_id} ({verdict.feed}) fails its quality suite: {rules}")
+
+
+def _decide(
+    pipeline: "Pipeline", connection: "Connection", bars: "Progress", *, run_id: "UUID", history: bool
+) -> "Decided":
+    """Decide what changed; an import of history also lets go what was held for its volume or age."""
+    from pramaan.certificates.holds import approve_history
+    from pramaan.cli.workplace import operator
+    from pramaan.pipeline import decided_counts
+    from pramaan.runs import note_counts
+
+    bar = bars.add_task("Decisions", total=None)
+    decided = pipeline.decide(connection, run_id=run_id, history=history)
+    bars.update(bar, total=decided.scope.decisions, completed=decided.scope.decisions)
+    note_counts(connection, run_id, decided_counts(decided))
+    if history:
+        for hold in approve_history(connection, by=operator(), timezone=pipeline.timezone):
+            step(f"Let go: hold {hold.hold_id}, course {hold.course_id}, {hold.candidates:,} certificates")
+    return decided
 
 
 def _issue(
@@ -118,7 +147,15 @@ def _feed_files(folder: Path) -> list[tuple[str, Path]]:
     return files
 
 
-def _print(counts: dict[str, int], totals: "Totals", *, as_json: bool) -> None:
+def _finish(pipeline: "Pipeline", batch: "Batch", totals: "Totals", *, as_json: bool) -> None:
+    """Send the mail that is due, and say what was done."""
+    from pramaan.host.platform import ensure_mail_server
+    from pramaan.settings import load_settings
+
+    pipeline.send_mail(server_url=lambda: ensure_mail_server(load_settings()))
+    counts = batch.counts()
+    if counts["certificates_held"]:
+        step(f"The gate holds {counts['certificates_held']:,} certificates: see `pramaan gate list`")
     if as_json:
         from dataclasses import asdict
 

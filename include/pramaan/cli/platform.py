@@ -101,6 +101,9 @@ def status(*, as_json: bool) -> None:
     print_table("Processes", seen["processes"])
     print_table("Waits", seen["waiting"])
     print_table("Failed", seen["failed"])
+    print_table(
+        "Last run", {name: "" if value is None else value for name, value in seen["last_run"].items()}
+    )
 
 
 def _grant_first_admin(pipeline: "Pipeline", username: str) -> None:

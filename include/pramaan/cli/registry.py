@@ -62,6 +62,7 @@ def issuer_add(file: Path) -> None:
 @click.option("--issuer", "issuer_id", required=True, help="An issuer of the course's tenant.")
 @click.option("--recipient-tenant", "recipient_tenants", multiple=True, help="Only for users of this tenant.")
 @click.option("--minimum-score", type=float, help="Least mean score, 0 to 100.")
+@click.option("--notify", is_flag=True, help="Send each recipient a short mail on issue.")
 @click.option("--from", "valid_from", type=_Instant(), help="In force from then; by default from now.")
 @click.option("--reason", help="Why; required for an instant in the past.")
 def attach(
@@ -71,6 +72,7 @@ def attach(
     issuer_id: str,
     recipient_tenants: tuple[str, ...],
     minimum_score: float | None,
+    notify: bool,
     valid_from: datetime | None,
     reason: str | None,
 ) -> None:
@@ -90,6 +92,7 @@ def attach(
             template=kept,
             issuer_id=issuer_id,
             criteria=Criteria(recipient_tenants, minimum_score),
+            notify_recipients=notify,
             valid_from=begin,
             by=operator(),
             reason=reason,

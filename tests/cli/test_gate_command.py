@@ -1,0 +1,116 @@
+"""`pramaan gate`, and an import of history: a person on the command line decides what is held."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from people import call
+
+from pramaan.database.connect import Connection
+from pramaan.pipeline import Pipeline
+from pramaan.settings import Settings
+from worlds import attach_everywhere, drop_finishers, load_and_decide, open_hold
+
+
+@pytest.fixture
+def usual_days(connection: Connection) -> None:
+    """The course is used to ten certificates a day."""
+    today = datetime.now(UTC).date()
+    for days in range(1, 20):
+        connection.execute(
+            "insert into ops.candidate_days values ('c', %s, 10, 10)", (today - timedelta(days=days),)
+        )
+
+
+@pytest.fixture
+def held(
+    usual_days: None,  # noqa: ARG001
+    settings: Settings,
+    pipeline: Pipeline,
+    connection: Connection,
+    tmp_path: Path,
+) -> int:
+    """Three completions of long ago are held; their hold."""
+    drop_finishers(settings, tmp_path, 3)
+    load_and_decide(pipeline, connection)
+    attach_everywhere(connection, "t")
+    assert load_and_decide(pipeline, connection).enqueued.held == 3
+    row = connection.execute("select hold_id from ops.gate_holds").fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+def statuses(connection: Connection) -> dict[str, int]:
+    rows = connection.execute("select status, count(*) from registry.certificates group by 1").fetchall()
+    return {str(status): int(str(count)) for status, count in rows}
+
+
+def test_what_is_held_is_listed_with_its_reason(environment: dict[str, str], held: int) -> None:
+    shown = call(environment, "gate", "list")
+    assert shown.returncode == 0, shown.stderr
+    assert f"Hold {held}, course c" in shown.stdout
+    assert "age: completed up to" in shown.stdout
+    (hold,) = json.loads(call(environment, "gate", "list", "--state", "waiting", "--json").stdout)
+    assert (hold["hold_id"], hold["candidates"], hold["tenant_id"]) == (held, 3, "t")
+    assert json.loads(call(environment, "gate", "list", "--state", "approved", "--json").stdout) == []
+
+
+def test_an_approval_issues_with_the_next_batch(
+    environment: dict[str, str], held: int, connection: Connection
+) -> None:
+    done = call(environment, "gate", "approve", held, "--remark", "checked with the state")
+    assert done.returncode == 0, done.stderr
+    assert "approved by operator:" in done.stdout
+    assert call(environment, "issue").returncode == 0
+    assert statuses(connection) == {"issued": 3}
+    again = call(environment, "gate", "reject", held)
+    assert again.returncode == 1
+    assert "was approved by operator:" in again.stderr
+
+
+def test_what_is_rejected_is_not_issued(
+    environment: dict[str, str], held: int, connection: Connection
+) -> None:
+    assert call(environment, "gate", "reject", held, "--course", "c").returncode == 0
+    assert call(environment, "issue").returncode == 0
+    assert statuses(connection) == {"held": 3}
+
+
+@pytest.mark.usefixtures("held")
+def test_an_import_of_history_lets_go_what_was_held(
+    environment: dict[str, str], connection: Connection
+) -> None:
+    said = call(environment, "issue")
+    assert statuses(connection) == {"held": 3}
+    assert said.returncode == 0
+    assert call(environment, "issue", "--history").returncode == 0
+    assert statuses(connection) == {"issued": 3}
+    row = connection.execute("select remark, decided_by from ops.gate_holds").fetchone()
+    assert row is not None
+    assert row[0] == "an import of history"
+    runs = connection.execute("select history from ops.runs order by started_at").fetchall()
+    assert runs == [(False,), (True,)]
+
+
+def test_a_hold_that_is_not_there_is_said_so(environment: dict[str, str], connection: Connection) -> None:
+    hold_id = open_hold(connection, "c")
+    for arguments in ((hold_id + 1,), (hold_id, "--course", "d")):
+        refused = call(environment, "gate", "approve", *arguments)
+        assert refused.returncode == 1
+        assert "see `pramaan gate list`" in refused.stderr
+
+
+def test_the_status_tells_what_is_held_and_how_long_things_wait(
+    environment: dict[str, str], held: int, connection: Connection
+) -> None:
+    connection.execute(
+        "update ops.changed_keys set changed_at = now() - interval '1 hour'; "
+        "insert into ops.changed_keys (kind, course_id, changed_at) "
+        "values ('course', 'c', now() - interval '1 hour')"
+    )
+    seen = json.loads(call(environment, "status", "--json").stdout)
+    assert held
+    assert seen["waiting"]["certificates_held"] == 3
+    assert seen["waiting"]["holds_waiting"] == 1
+    assert 3600 <= seen["waiting"]["oldest_waiting_seconds"] < 3700

@@ -1,34 +1,37 @@
 """
 ### Issue certificates
 
-Turns what teachers finished into certificates, in micro-batches.
+Turns what teachers finished into certificates, in micro-batches, within seconds.
 
 **In:** files in the landing folder; attachments and issuers changed since the last batch.
 **Out:** rows in `raw`, decisions in `marts.fct_certificate_decisions`, PDFs in the store, one row per attempt in `ops.outcomes`,
-one line per run in `ops.runs`.
+one line per run in `ops.runs`, whose counts stand in the run's note, too.
 
-**Schedule:** every minute, one run at a time; what arrives meanwhile goes into the next.
+**Schedule:** whenever there is something new (asset `facts`, watched by the triggerer), and every ten minutes in case a wake-up was
+lost. One run at a time; what arrives meanwhile goes into the next.
 
 | step | does | when it runs again |
 |---|---|---|
 | `load_feeds` | loads each waiting file once, by content | loads what is left; loaded files are known by their bytes |
-| `make_decisions` | decides the keys that facts touched; what is earned becomes `pending` | takes what is still to be decided |
-| `plan_chunks` | shares out what is pending: a chunk for each core, at most 2,000 each | plans again |
+| `make_decisions` | decides the keys that facts touched; what is earned becomes `pending`, or `held` by the gate; shares out what is pending | takes what is still to be decided |
 | `issue_chunk` | renders, stores and records a chunk of pending certificates | goes on with what is not recorded yet, to the same bytes |
-| `record_run` | writes the run's counts | writes them again |
+| `record_run` | writes the run's counts, sends mail that is due | writes them again |
+| `tell_failure` | makes the run red when a step failed | the same |
 
 #### Triage
 
-* **May be ignored:** a skipped `load_feeds` (a foreground run was at work); a single failed run, if the next one is green: each run
-  takes up whatever an earlier one left.
+* **May be ignored:** a skipped run (there was nothing to do, or a foreground run was at work); a single failed run, if the next one is
+  green: each run takes up whatever an earlier one left.
 * **`load_feeds` red twice:** Postgres or the landing folder cannot be reached; the log's last line names which.
 * **Rows quarantined:** nothing is lost. `select * from ops.quarantine order by quarantine_id desc` tells file, row and rule; the sender
   mends and sends them again.
 * **`issue_chunk` red with `the store cannot write`:** the disk is full or the store is away. Nothing to repeat by hand: once it is back,
   the next run issues what waits.
+* **`tell_failure` red:** it only says so; see the step that failed. The run's counts are written all the same.
 * **Certificates `failed`:** permanent, one person each: `select certificate_id, error_class, error from registry.certificates where
   status = 'failed'`. New facts (a corrected name, say) put them back by themselves.
-* **Nothing happens at all:** is the DAG paused? `pramaan status` tells what waits.
+* **Certificates `held`:** the gate found something out of the ordinary; `approve_held_issuance` asks a person.
+* **Nothing happens at all:** is the DAG paused, or the triggerer down? `pramaan status` tells what waits and for how long.
 
 **Owner:** data engineering, on call.
 """
@@ -38,49 +41,59 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import dag, get_current_context, task
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, get_current_context, task
 
-from pramaan.orchestration import steps
+from pramaan.orchestration import assets, steps
 
 
 @dag(
-    schedule="* * * * *",
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("*/10 * * * *", timezone="UTC"), assets=[assets.FACTS]
+    ),
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=6),
     default_args=steps.DEFAULT_ARGS,
     doc_md=__doc__,
-    description="Feeds to decisions to certificates, every minute",
+    description="Feeds to decisions to certificates, as soon as there is something new",
     tags=["certificates", "issuance"],
 )
 def issue_certificates() -> None:
-    @task
-    def load_feeds() -> dict[str, Any]:
-        return steps.load_feeds()
+    @task(inlets=[assets.FACTS], outlets=[assets.RAW])
+    def load_feeds() -> str:
+        return steps.load_feeds(str(get_current_context()["run_id"]))
 
-    @task
-    def make_decisions() -> dict[str, int]:
-        return steps.make_decisions()
+    @task(inlets=[assets.RAW], outlets=[assets.DECISIONS])
+    def make_decisions(batch: str) -> list[dict[str, Any]]:
+        return steps.make_decisions(batch)
 
-    @task
-    def plan_chunks(decided: dict[str, int]) -> list[dict[str, Any]]:
-        return steps.plan_chunks(decided["certificates_waiting"])
-
-    @task(map_index_template="chunk {{ chunk_name }}", max_active_tis_per_dagrun=os.cpu_count())
-    def issue_chunk(chunk: dict[str, Any], loaded: dict[str, Any]) -> dict[str, int]:
+    @task(
+        map_index_template="chunk {{ chunk_name }}",
+        pool="issuance",
+        max_active_tis_per_dagrun=os.cpu_count(),
+        inlets=[assets.DECISIONS],
+        outlets=[assets.CERTIFICATES],
+    )
+    def issue_chunk(chunk: dict[str, Any], batch: str) -> dict[str, int]:
         get_current_context()["chunk_name"] = chunk["name"]  # type: ignore[typeddict-unknown-key]
-        return steps.issue_chunk(loaded["run_id"], limit=chunk["limit"])
+        return steps.issue_chunk(batch, limit=chunk["limit"])
 
-    @task(trigger_rule="none_failed_min_one_success")
-    def record_run(loaded: dict[str, Any], decided: dict[str, int], chunks: Any) -> dict[str, int]:
-        return steps.record_run(loaded, decided, list(chunks or []))
+    # Also after a step that failed: the run's line tells what was done.
+    @task(trigger_rule="all_done")
+    def record_run(batch: str | None) -> dict[str, int]:
+        return steps.record_run(batch)
 
-    loaded = load_feeds()
-    decided = make_decisions()
-    loaded >> decided
-    chunks = issue_chunk.partial(loaded=loaded).expand(chunk=plan_chunks(decided))
-    record_run(loaded, decided, chunks)
+    # A run's colour is that of its last tasks.
+    @task(trigger_rule="one_failed", retries=0)
+    def tell_failure() -> None:
+        steps.tell_failure()
+
+    batch = load_feeds()
+    chunks = make_decisions(batch)
+    done = issue_chunk.partial(batch=batch).expand(chunk=chunks)
+    done >> record_run(batch)
+    [batch, chunks, done] >> tell_failure()
 
 
 issue_certificates()

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from pramaan.orchestration import listener
 from pramaan.settings import PREFIX
 
 
@@ -14,6 +15,7 @@ class PramaanPlugin(AirflowPlugin):
     """See `pramaan.web.app` for what is behind the prefix."""
 
     name = "pramaan"
+    listeners = [listener]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
             "name": "Certificates",

@@ -1,5 +1,13 @@
 """What Airflow runs of Pramaan: the only room that imports Airflow.
 
-steps      the steps of the DAGs
+steps      the steps of issue_certificates and build_warehouse, and what every DAG shares
+quality    the steps of check_quality
+approval   what approve_held_issuance asks, and what comes of the answer
+assets     the data between the DAGs, and what wakes them
+triggers   watches for work, in the triggerer
+executor   LocalExecutor, but it does not outlive the death of one of its processes
+listener   what the scheduler does for us: modules at hand, notes on runs
+metrics    what Airflow's own metrics carry of issuance
 sign_in    who calls the API, as Airflow's auth manager says
+workplace  where a part of Airflow works: the pipeline that its environment names
 """

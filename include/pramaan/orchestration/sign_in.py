@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import HTTPException
 
-from pramaan.errors import SettingsError
+from pramaan.orchestration.workplace import database_url
 from pramaan.settings import load_settings
 from pramaan.web.app import create_app
 from pramaan.web.sign_in import NotSignedInError, SignedIn
@@ -37,11 +37,6 @@ async def airflow_sign_in(request: "Request") -> SignedIn:
 
 def app_on_airflow() -> "FastAPI":
     """The app for Airflow's API server to mount. Reads and opens nothing until that starts it."""
-    return create_app(airflow_sign_in, settings=load_settings, database_url=_database_url)
-
-
-def _database_url() -> str:
-    url = load_settings().pipeline_database_url
-    if url is None:
-        raise SettingsError("PRAMAAN_DATABASE_URL is not set; start Airflow with `pramaan up`")
-    return url
+    return create_app(
+        airflow_sign_in, settings=load_settings, database_url=lambda: database_url(load_settings())
+    )

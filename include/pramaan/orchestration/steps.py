@@ -1,4 +1,4 @@
-"""The steps of the DAGs, and what every DAG shares.
+"""The steps of `issue_certificates` and `build_warehouse`, and what every DAG shares.
 
 A step opens the pipeline, does one thing, and returns ids and counts, which is all that an XCom may carry.
 Nothing is imported or read before a task runs, so that parsing a DAG file stays quick.
@@ -7,17 +7,13 @@ Nothing is imported or read before a task runs, so that parsing a DAG file stays
 import os
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from pramaan.errors import PipelineBusyError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from pramaan.pipeline import Pipeline
+from pramaan.orchestration.workplace import mail_server, open_pipeline
 
 __all__ = [
     "DEFAULT_ARGS",
@@ -29,13 +25,19 @@ __all__ = [
     "make_decisions",
     "plan_chunks",
     "record_run",
+    "tell_failure",
 ]
 
-LARGEST_CHUNK = 2_000
-"""Certificates of one mapped task at most: about a minute of rendering, so that a retry repeats little."""
+LARGEST_CHUNK = 10_000
+"""Certificates of one mapped task at most: some twenty seconds of rendering. Each is recorded on its way, so
+that a retry repeats little.
+"""
 
-SMALLEST_CHUNK = 100
+SMALLEST_CHUNK = 500
 """Fewer than this are not worth a task of their own, which costs about as much as rendering them."""
+
+_PATIENCE_SECONDS = 20.0
+"""For the pipeline's lock: longer than any short holder keeps it."""
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "data-engineering",
@@ -49,40 +51,40 @@ run goes on.
 """
 
 
-def load_feeds() -> dict[str, Any]:
-    """Load what waits in the landing folder; returns the run's id and counts.
+def load_feeds(scheduler_run_id: str) -> str:
+    """Load what waits in the landing folder; returns the id of the run's line in `ops.runs`.
 
-    Skips when another run, say one in the foreground, holds the pipeline's lock.
+    Skips, and all that follows with it, when there is nothing to load, decide or issue, and when another run,
+    say one in the foreground, keeps the pipeline's lock.
     """
     from pramaan.database.connect import pipeline_lock
-    from pramaan.pipeline import Batch
+    from pramaan.pipeline import load_counts
+    from pramaan.runs import note_counts, start_run
 
-    pipeline = _pipeline()
+    pipeline = open_pipeline()
     try:
-        with pipeline.connect() as connection, pipeline_lock(connection, wait_seconds=0):
-            run_id = pipeline.start_run(connection, trigger="airflow")
-            counts = Batch(pipeline.load(connection)).counts()
+        with pipeline.connect() as connection, pipeline_lock(connection, wait_seconds=_PATIENCE_SECONDS):
+            if not pipeline.has_work(connection):
+                raise AirflowSkipException("there is nothing to do")
+            run_id = start_run(connection, trigger="airflow", scheduler_run_id=scheduler_run_id)
+            note_counts(connection, run_id, load_counts(pipeline.load(connection)))
     except PipelineBusyError as error:
         raise AirflowSkipException(str(error)) from error
-    kept = [name for name in counts if name.startswith(("files_", "rows_"))]
-    return {"run_id": str(run_id), **{name: counts[name] for name in kept}}
+    return str(run_id)
 
 
-def make_decisions() -> dict[str, int]:
-    """Decide the changed keys and enqueue what they earn; returns counts, among them how many certificates
-    wait.
-    """
+def make_decisions(run_id: str) -> list[dict[str, Any]]:
+    """Decide the changed keys and enqueue what they earn; returns the chunks in which to issue what waits."""
     from pramaan.database.connect import pipeline_lock
+    from pramaan.pipeline import decided_counts
+    from pramaan.runs import note_counts
 
-    pipeline = _pipeline()
+    pipeline = open_pipeline()
     with pipeline.connect() as connection, pipeline_lock(connection, wait_seconds=300):
-        decided = pipeline.decide(connection)
-        return {
-            "keys_decided": decided.scope.keys,
-            "certificates_enqueued": decided.enqueued.pending,
-            "certificates_withdrawn": decided.enqueued.withdrawn,
-            "certificates_waiting": pipeline.waiting(connection),
-        }
+        with connection.transaction():
+            decided = pipeline.decide(connection, run_id=UUID(run_id))
+            note_counts(connection, UUID(run_id), decided_counts(decided))
+        return plan_chunks(pipeline.waiting(connection))
 
 
 def plan_chunks(waiting: int) -> list[dict[str, Any]]:
@@ -94,42 +96,40 @@ def plan_chunks(waiting: int) -> list[dict[str, Any]]:
 
 def issue_chunk(run_id: str, *, limit: int) -> dict[str, int]:
     """Issue up to `limit` certificates, whichever no other worker holds; returns counts by outcome."""
-    return asdict(_pipeline().issue_chunk(limit=limit, run_id=UUID(run_id)))
+    return asdict(open_pipeline().issue_chunk(limit=limit, run_id=UUID(run_id)))
 
 
-def record_run(
-    loaded: "Mapping[str, Any]", decided: "Mapping[str, int]", chunks: "Sequence[Mapping[str, int] | None]"
-) -> dict[str, int]:
-    """Complete the run's line in `ops.runs` with the counts of all its steps, and return them."""
-    done = [chunk for chunk in chunks if chunk]
-    counts = {name: int(value) for name, value in {**loaded, **decided}.items() if name != "run_id"}
-    counts |= {
-        f"certificates_{name}": sum(chunk[name] for chunk in done) for name in ("issued", "failed", "retried")
-    }
-    pipeline = _pipeline()
+def record_run(run_id: str | None) -> dict[str, int]:
+    """Complete the run's line in `ops.runs`, tell Airflow's metrics, send mail that is due; returns the
+    line's counts. Skips when the run has no line.
+    """
+    from pramaan.orchestration.metrics import tell_metrics
+    from pramaan.runs import finish_run, measure
+
+    if run_id is None:
+        raise AirflowSkipException("the run did not begin")
+    pipeline = open_pipeline()
     with pipeline.connect() as connection:
-        pipeline.finish_run(connection, UUID(loaded["run_id"]), counts)
+        counts = finish_run(connection, UUID(run_id))
+        tell_metrics(measure(connection), counts)
+    pipeline.send_mail(server_url=mail_server)
     return counts
+
+
+def tell_failure() -> None:
+    """Fail, for a run in which a step did: Airflow looks at a run's last tasks only."""
+    raise AirflowFailException("a step of this run failed; what it left, the next run takes up")
 
 
 def enqueue_missing() -> dict[str, int]:
     """Enqueue every entitled completion that has no certificate; the next batch issues them."""
     from pramaan.database.connect import pipeline_lock
 
-    pipeline = _pipeline()
+    pipeline = open_pipeline()
     with pipeline.connect() as connection, pipeline_lock(connection, wait_seconds=1800):
         enqueued = pipeline.enqueue_missing(connection)
-    return {"certificates_enqueued": enqueued.pending, "certificates_withdrawn": enqueued.withdrawn}
-
-
-def _pipeline() -> "Pipeline":
-    """The pipeline that the environment names. Airflow's parts are started after everything is deployed."""
-    from pramaan.errors import SettingsError
-    from pramaan.pipeline import Pipeline
-    from pramaan.settings import load_settings
-
-    settings = load_settings()
-    url = settings.pipeline_database_url
-    if url is None:
-        raise SettingsError("PRAMAAN_DATABASE_URL is not set; start Airflow with `pramaan up`")
-    return Pipeline(settings, url=url)
+    return {
+        "certificates_enqueued": enqueued.pending,
+        "certificates_held": enqueued.held,
+        "certificates_withdrawn": enqueued.withdrawn,
+    }

@@ -1,0 +1,57 @@
+"""
+### Check quality
+
+Runs the Great Expectations suite of its feed on every load, and holds what follows from a load that fails.
+
+**In:** loads without a verdict (`ops.loads`), their rows in `raw`. **Out:** a verdict for each (`ops.load_verdicts`), Data Docs
+(`/pramaan/quality`), holds (`ops.gate_holds`).
+
+**Schedule:** at once after a large load, within five minutes after small ones (asset `loads_to_check`), and hourly in case a wake-up was
+lost. It does not stand in the way of issuing: what a suite finds is held as far as it is not issued yet, and the gate of each later batch
+knows the verdict.
+
+**A re-run** checks the loads that still have no verdict.
+
+#### Triage
+
+* **A verdict failed:** the implementation team has an e-mail and is asked in `approve_held_issuance`. Data Docs show which expectation
+  failed, by how much. A load that is right after all is approved there; one that is wrong is sent again by its source.
+* **`check_loads` red:** issuance goes on without verdicts. The log's last line says what is wrong; the next run checks what is left.
+
+**Owner:** data engineering, on call.
+"""
+
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, task
+
+from pramaan.orchestration import assets, quality, steps
+
+
+@dag(
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("17 * * * *", timezone="UTC"), assets=[assets.LOADS]
+    ),
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=1),
+    default_args=steps.DEFAULT_ARGS,
+    doc_md=__doc__,
+    description="Great Expectations on every load; what follows from a bad one is held",
+    tags=["quality", "gate"],
+)
+def check_quality() -> None:
+    @task(inlets=[assets.LOADS, assets.RAW])
+    def check_loads() -> dict[str, int]:
+        return quality.check_loads()
+
+    @task
+    def hold_what_follows() -> dict[str, int]:
+        return quality.hold_what_follows()
+
+    check_loads() >> hold_what_follows()
+
+
+check_quality()

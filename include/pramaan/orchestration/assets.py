@@ -1,0 +1,42 @@
+"""What Airflow draws between the DAGs: the data that each takes and makes, and what wakes them.
+
+An event of a watcher is a wake-up and no more: what there is to do is read from the landing folder and from
+tables.
+"""
+
+from airflow.sdk import Asset, AssetWatcher
+
+from pramaan.orchestration.triggers import WorkTrigger
+
+__all__ = ["CERTIFICATES", "DECISIONS", "FACTS", "HOLDS", "LOADS", "RAW"]
+
+
+FACTS = Asset(
+    name="facts",
+    uri="pramaan://facts",
+    watchers=[AssetWatcher(name="facts", trigger=WorkTrigger("facts"))],
+)
+"""New files in the landing folder, changes in the registry: what a batch of issuance takes."""
+
+RAW = Asset(name="raw", uri="pramaan://raw")
+"""The feeds as landed."""
+
+DECISIONS = Asset(name="decisions", uri="pramaan://decisions")
+"""Who earned a certificate, and who did not, and why."""
+
+CERTIFICATES = Asset(name="certificates", uri="pramaan://certificates")
+"""The registry's issued certificates and their PDFs."""
+
+LOADS = Asset(
+    name="loads_to_check",
+    uri="pramaan://loads",
+    watchers=[AssetWatcher(name="loads", trigger=WorkTrigger("loads"))],
+)
+"""Loads without a verdict of their quality suite."""
+
+HOLDS = Asset(
+    name="holds",
+    uri="pramaan://holds",
+    watchers=[AssetWatcher(name="holds", trigger=WorkTrigger("holds"))],
+)
+"""Candidates that the gate holds until a person decides."""

@@ -6,11 +6,13 @@ Rooms, each of which knows only those below it (proven by the import contracts i
     bench                 every figure in BENCHMARKS.md
     host                  the processes on this machine: Postgres, supervisor, Airflow's settings
     sample                the bundled sample feeds
-    web, pipeline         the API and its pages; one run: load -> decide -> enqueue -> issue
-    certificates          pending certificates -> PDFs in the store -> recorded
+    web, pipeline, watch  the API and its pages; one run: load -> decide -> issue; when there is work
+    certificates          decisions -> past the gate -> pending certificates -> PDFs in the store -> recorded
     registry              issuers, attachments, certificates' records, grants, the record of changes
     warehouse             the dbt project and the decisions it defines
+    quality               a verdict per load, by a suite per feed; the only room that knows Great Expectations
     feeds                 landing folder -> raw tables
+    mail, runs            what is to be sent, in a ledger, and from there to a mail server; the ledger of runs
     database              connections, migrations, the pipeline's lock
     checking              templates vetted before they are trusted, in a child process within limits
     rendering             fields and a template -> one PDF; the only room that knows WeasyPrint

@@ -13,8 +13,8 @@ from pramaan.database.connect import Connection
 
 __all__ = ["Actor", "Channel", "SubjectKind", "record_change"]
 
-Channel = Literal["api", "page", "cli", "setup"]
-SubjectKind = Literal["attachment", "issuer", "certificate", "grant"]
+Channel = Literal["api", "page", "cli", "airflow", "setup"]
+SubjectKind = Literal["attachment", "issuer", "certificate", "grant", "hold"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,68 @@
+"""What rendering alone takes: certificates that were issued, made again by a process for each core."""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import cycle, islice
+from multiprocessing import get_context
+from time import perf_counter
+from typing import Final, LiteralString, cast
+
+from pramaan.bench.rendering.child import cores
+from pramaan.certificates.issue import Press
+from pramaan.certificates.printing import Job, Printer, Workshop, printed
+from pramaan.certificates.queue import Claim
+from pramaan.database.connect import Connection
+from pramaan.rendering.fonts import configure_fonts
+
+__all__ = ["rendering_rate"]
+
+_SAMPLE: Final = 1_000
+_WARM_UP: Final = 200
+_RENDERS: Final = 5_000
+
+_ISSUED: LiteralString = """
+    select
+        certificates.certificate_id, 1, certificates.render_input,
+        attachments.template_id, attachments.template_version, issuers.signature_sha256,
+        certificates.user_id, certificates.attachment_id::text
+    from registry.certificates as certificates
+    inner join registry.attachments as attachments using (attachment_id)
+    inner join registry.issuer_versions as issuers
+        on attachments.issuer_id = issuers.issuer_id and attachments.issuer_version = issuers.version
+    where certificates.user_id like %s || '-%%' and certificates.status = 'issued'
+    limit %s
+"""
+
+
+def rendering_rate(press: Press, connection: Connection, *, name: str) -> float:
+    """Certificates a second, hashed and not stored, of all cores together, of people whose ids begin with
+    `name`.
+    """
+    printer = Printer(connection, press.workshop)
+    rows = connection.execute(_ISSUED, (name, _SAMPLE)).fetchall()
+    jobs = [
+        printer.job(Claim(*cast(tuple[str, int, dict[str, str | None], str, str, str | None, str, str], row)))
+        for row in rows
+    ]
+    processes = len(cores())
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+
+        def render(times: int) -> list[float]:
+            work = partial(_render, press.workshop, jobs)
+            return list(pool.map(work, [times] * processes))
+
+        render(1)  # or one would be measured while another still imports
+        took = render(_RENDERS)
+    return sum(_RENDERS / seconds for seconds in took)
+
+
+def _render(workshop: Workshop, jobs: Sequence[Job], times: int) -> float:
+    """Seconds for so many renders, once some are made."""
+    configure_fonts(workshop.fonts_folder)
+    for job in islice(cycle(jobs), _WARM_UP):
+        printed(job, workshop)
+    began = perf_counter()
+    for job in islice(cycle(jobs), times):
+        printed(job, workshop)
+    return perf_counter() - began

@@ -52,7 +52,7 @@ def approve_held_issuance() -> None:
         return approval.find_holds_to_ask(str(get_current_context()["run_id"]))
 
     approval.HoldApproval.partial(
-        task_id="decide_hold", map_index_template="hold {{ task.hold_id }}", outlets=[assets.CERTIFICATES]
+        task_id="decide_hold", map_index_template="hold {{ task.hold_id }}"
     ).expand_kwargs(find_holds_to_ask())
 
 

@@ -13,6 +13,7 @@ from typing import Final, Literal, LiteralString, Self, cast
 
 import psycopg
 
+from pramaan.certificates.holds import ASKED_AGAIN_AFTER
 from pramaan.database.connect import Connection
 from pramaan.database.wake import CHANNEL
 from pramaan.errors import PramaanError
@@ -59,7 +60,7 @@ _FACTS: LiteralString = """
 
 _HOLDS: LiteralString = """
     select 'hold ' || max(hold_id) from ops.gate_holds
-    where state = 'waiting' and (asked_at is null or asked_at < now() - interval '7 days')
+    where state = 'waiting' and (asked_at is null or asked_at < now() - %(asked_again_after)s)
     having count(*) > 0
 """
 
@@ -134,4 +135,5 @@ class Watch:
                 yield "loads"
             return
         query = _FACTS if self._work == "facts" else _HOLDS
-        yield from (cast(str, name) for (name,) in connection.execute(query).fetchall())
+        rows = connection.execute(query, {"asked_again_after": ASKED_AGAIN_AFTER}).fetchall()
+        yield from (cast(str, name) for (name,) in rows)

@@ -157,7 +157,7 @@ def _main() -> None:
 
 def _import_what_is_heavy() -> None:
     from pramaan.rendering import renderer  # noqa: F401
-    from pramaan.rendering.weasy.library import font_configuration
+    from pramaan.rendering.weasy.pango import font_configuration
 
     font_configuration()
 

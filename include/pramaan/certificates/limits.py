@@ -15,8 +15,9 @@ from typing import Final, Self
 __all__ = ["Guard", "Limits"]
 
 _SLACK: Final = 0.1
-"""How much longer a certificate may take, as a part of its time. To arm the watchdog for
-each would take a tenth of all the rest, since it starts a thread."""
+"""How much longer a certificate may take, as a part of its time. To arm the watchdog for each would take a
+tenth of all the rest, since it starts a thread.
+"""
 
 _LEAST_HEADROOM_BYTES: Final = 200_000_000
 """Twice what any page takes to be laid out, whatever the process holds already."""

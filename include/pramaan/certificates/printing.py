@@ -96,7 +96,7 @@ def printed(job: Job, workshop: Workshop) -> Printed:
 @lru_cache(maxsize=8)
 def _renderer(template_id: str, archive: bytes, zone: ZoneInfo, pages_folder: Path | None) -> "Renderer":
     """Kept for the life of the process: to make a renderer takes longer than twenty certificates."""
-    # Here, for the batch each minute that has nothing to render.
+    # Here, for the batch that has nothing to render.
     from pramaan.rendering.renderer import Renderer
 
     cache = PageCache(pages_folder) if pages_folder is not None else None

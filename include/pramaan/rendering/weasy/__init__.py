@@ -3,7 +3,7 @@
 The rest of the package sees only what is named here. `tests/rendering/test_weasyprint_inside.py` says which
 names and behaviours of WeasyPrint are relied on, and fails when a new version changes one.
 
-    library    WeasyPrint itself, brought in; Pango's fonts
+    pango      WeasyPrint itself, brought in; Pango's fonts
     sources    what a page may fetch: the template's own files
     boxes      WeasyPrint's boxes, read
     text_style what Pango is told of a style
@@ -30,7 +30,7 @@ from pramaan.rendering.weasy.geometry import (
     ShapedLine,
 )
 from pramaan.rendering.weasy.layouter import Layouter
-from pramaan.rendering.weasy.library import engine_version
+from pramaan.rendering.weasy.pango import engine_version
 from pramaan.rendering.weasy.sources import complaints
 from pramaan.rendering.weasy.text import Shaper, actual_text
 from pramaan.rendering.weasy.text_style import TextStyle

@@ -21,7 +21,7 @@ from pramaan.rendering.weasy.boxes import (
 )
 from pramaan.rendering.weasy.drawing import ExactAdvances, page_layout, position_of
 from pramaan.rendering.weasy.geometry import AreaPlace, Block, Box, FixedText, PageLayout
-from pramaan.rendering.weasy.library import font_configuration
+from pramaan.rendering.weasy.pango import font_configuration
 from pramaan.rendering.weasy.sources import BASE_URL, Sources, complaints, fetch_errors, is_of_interest
 from pramaan.rendering.weasy.text import Shaper
 from pramaan.rendering.weasy.text_style import text_style

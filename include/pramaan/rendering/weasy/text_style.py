@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pramaan.rendering.weasy.library import font_configuration
+from pramaan.rendering.weasy.pango import font_configuration
 
 __all__ = ["TextStyle", "text_style"]
 

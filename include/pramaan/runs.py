@@ -62,7 +62,7 @@ _FINISH: LiteralString = """
 
 _MEASURE: LiteralString = """
     with last_run as (
-        select counts, extract(epoch from finished_at - started_at)::float as seconds
+        select counts, round(extract(epoch from finished_at - started_at), 1)::float as seconds
         from ops.runs
         where finished_at is not null
         order by started_at desc
@@ -76,7 +76,7 @@ _MEASURE: LiteralString = """
         (select count(*) from ops.gate_holds where state = 'waiting') as holds_waiting,
         (select count(*) from ops.mails where status = 'queued') as mails_queued,
         (
-            select extract(epoch from now() - min(since))::float
+            select round(extract(epoch from now() - min(since)), 1)::float
             from (
                 select min(changed_at) as since from ops.changed_keys
                 union all

@@ -99,11 +99,13 @@ def status(*, as_json: bool) -> None:
         return
     print_table("Where", seen["where"] | {"database_url": _without_password(seen["database_url"])})
     print_table("Processes", seen["processes"])
-    print_table("Waits", seen["waiting"])
+    print_table("Waits", _known(seen["waiting"]))
     print_table("Failed", seen["failed"])
-    print_table(
-        "Last run", {name: "" if value is None else value for name, value in seen["last_run"].items()}
-    )
+    print_table("Last run", _known(seen["last_run"]))
+
+
+def _known(values: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _grant_first_admin(pipeline: "Pipeline", username: str) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from pramaan.certificates.issue import ChunkResult, issue_chunk
-from pramaan.certificates.store import Store
 from pramaan.database.connect import Connection
 from pramaan.errors import StoreError
 from pramaan.pipeline import Pipeline
 from pramaan.runs import start_run
 from pramaan.settings import Settings
+from pramaan.store import Store
 from worlds import drop_rows, finishers_waiting, load_and_decide, store_files
 
 

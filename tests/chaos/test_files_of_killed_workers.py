@@ -11,11 +11,11 @@ import pytest
 
 from chaos.proof import assert_store_matches
 from pramaan.certificates.issue import Press, issue_chunk
-from pramaan.certificates.store import Store
 from pramaan.database.connect import Connection
 from pramaan.errors import StoreError
 from pramaan.pipeline import Pipeline
 from pramaan.settings import Settings
+from pramaan.store import Store
 from worlds import drop_rows, finishers_waiting, load_and_decide, store_files
 
 

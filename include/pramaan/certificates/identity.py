@@ -1,4 +1,5 @@
-"""Certificate ids: an HMAC of (user, course, batch, sequence) under the home's key.
+"""Certificate ids, and where a PDF lies. An id is an HMAC of (user, course, batch, sequence) under the home's
+key.
 
 The same on every retry, not to be guessed without the key. HMAC-SHA-256 (RFC 2104), the first 128 bits, in
 hex. The message is the concatenation of the SHA-256 of each part, so that no two keys can share one.
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from pramaan.errors import HostError
 
-__all__ = ["IdentityKey"]
+__all__ = ["IdentityKey", "certificate_path"]
 
 _ID_HEX_DIGITS = 32
 
@@ -44,3 +45,12 @@ class IdentityKey:
         parts = (user_id, course_id, batch_id, str(sequence))
         message = b"".join(hashlib.sha256(part.encode()).digest() for part in parts)
         return hmac.new(self.key, message, hashlib.sha256).hexdigest()[:_ID_HEX_DIGITS]
+
+
+def certificate_path(certificate_id: str, *, sha256: str) -> str:
+    """Where a PDF of a certificate lies in the store.
+
+    The content hash is part of the name: a worker that lost its lease and comes late with older facts cannot
+    write over what was recorded. Spread over 256 folders, which listings bear better than one.
+    """
+    return f"certificates/{certificate_id[:2]}/{certificate_id}.{sha256[:16]}.pdf"

@@ -16,14 +16,15 @@ from typing import Final
 from uuid import UUID
 
 from pramaan.certificates.alone import Confinement
+from pramaan.certificates.identity import certificate_path
 from pramaan.certificates.limits import Guard, Limits
 from pramaan.certificates.printing import Printed, Printer, Workshop
 from pramaan.certificates.queue import Claim, Issued, Postponed, Worker, open_worker
-from pramaan.certificates.store import Store, certificate_path
 from pramaan.database.connect import connect
 from pramaan.errors import HostError, RenderError, StoreError, TemplateError
 from pramaan.mail.addresses import Sender
 from pramaan.rendering.fonts import configure_fonts
+from pramaan.store import Store
 
 __all__ = ["ChunkResult", "Press", "issue_chunk"]
 

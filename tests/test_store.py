@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pramaan.certificates.store import Store, certificate_path
+from pramaan.certificates.identity import certificate_path
 from pramaan.errors import StoreError
+from pramaan.store import Store
 
 
 def test_an_object_lies_where_its_uri_says(tmp_path: Path) -> None:
@@ -21,6 +22,25 @@ def test_putting_again_replaces_and_leaves_nothing_beside(tmp_path: Path) -> Non
     store.put("x.pdf", b"2")
     assert [p.name for p in tmp_path.iterdir()] == ["x.pdf"]
     assert store.get("x.pdf") == b"2"
+
+
+def test_a_file_is_stored_as_it_is_and_left_where_it_was(tmp_path: Path) -> None:
+    source = tmp_path / "report.zip"
+    source.write_bytes(bytes(range(256)) * 4096)
+    for url in (f"file://{tmp_path}/store", "memory://reports"):
+        store = Store(url)
+        assert store.put_file("reports/x.zip", source).endswith("reports/x.zip")
+        assert store.put_file("reports/x.zip", source).endswith("reports/x.zip")
+        assert store.get("reports/x.zip") == source.read_bytes()
+    assert [p.name for p in (tmp_path / "store/reports").iterdir()] == ["x.zip"]
+
+
+def test_a_file_that_cannot_be_stored_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "report.zip").write_bytes(b"PK")
+    (tmp_path / "reports").write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match=r"cannot write reports/x\.zip"):
+        Store(f"file://{tmp_path}").put_file("reports/x.zip", tmp_path / "report.zip")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.zip", "reports"]
 
 
 def test_an_unwritable_store_says_so_and_leaves_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The object store of PDFs: whole objects appear at their address, or nothing does.
+"""The object store of PDFs and reports: whole objects appear at their address, or nothing does.
 
 Any fsspec URL. On a local disk a file is written aside, synced and renamed, and its folder is synced, too; an
 object store's own put is atomic. What was put survives a power loss.
@@ -6,29 +6,21 @@ object store's own put is atomic. What was put survives a power loss.
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from pramaan.errors import SettingsError, StoreError
 
-__all__ = ["Store", "certificate_path"]
+__all__ = ["Store"]
 
 _WAIT_AT_ONCE: Final = 8
-
-
-def certificate_path(certificate_id: str, *, sha256: str) -> str:
-    """Where a PDF of a certificate lies in the store.
-
-    The content hash is part of the name: a worker that lost its lease and comes late with older facts cannot
-    write over what was recorded. Spread over 256 folders, which listings bear better than one.
-    """
-    return f"certificates/{certificate_id[:2]}/{certificate_id}.{sha256[:16]}.pdf"
 
 
 class Store:
@@ -61,7 +53,8 @@ class Store:
         targets = [f"{self._root}/{path}" for path, _ in objects]
         contents = [content for _, content in objects]
         if self._is_local:
-            ends = _write_aside_then_rename([Path(target) for target in targets], contents)
+            writes = [partial(Path.write_bytes, data=content) for content in contents]
+            ends = _write_aside_then_rename([Path(target) for target in targets], writes)
         else:
             ends = [
                 _end_of(partial(self._fs.pipe_file, target, content))
@@ -72,10 +65,31 @@ class Store:
             for (path, _), target, error in zip(objects, targets, ends, strict=True)
         ]
 
+    def put_file(self, path: str, source: Path) -> str:
+        """Store a copy of a file at `path`, as `put` does, without holding it in memory; returns its URI.
+
+        Raises StoreError as `put` does.
+        """
+        target = f"{self._root}/{path}"
+        if self._is_local:
+            (error,) = _write_aside_then_rename([Path(target)], [partial(shutil.copyfile, source)])
+        else:
+            error = _end_of(partial(self._fs.put_file, str(source), target))
+        if error is not None:
+            raise _refused(path, error)
+        return str(self._fs.unstrip_protocol(target))
+
     def get(self, path: str) -> bytes:
         """The object at `path`. Raises StoreError when it cannot be read."""
         try:
             return bytes(self._fs.cat_file(f"{self._root}/{path}"))
+        except Exception as error:
+            raise StoreError(f"the store cannot read {path}: {_reason(error)}") from error
+
+    def open(self, path: str) -> BinaryIO:
+        """The object at `path`, to be read in parts and closed. Raises StoreError when it cannot be read."""
+        try:
+            return cast(BinaryIO, self._fs.open(f"{self._root}/{path}"))
         except Exception as error:
             raise StoreError(f"the store cannot read {path}: {_reason(error)}") from error
 
@@ -111,10 +125,13 @@ def _end_of(step: Callable[[], object]) -> Exception | None:
     return None
 
 
-def _write_aside_then_rename(targets: Sequence[Path], contents: Sequence[bytes]) -> list[Exception | None]:
+def _write_aside_then_rename(
+    targets: Sequence[Path], writes: Sequence[Callable[[Path], object]]
+) -> list[Exception | None]:
     """In steps, each for all files that went through the one before; returns what stopped each file, if any.
 
-    Several wait for the disk at a time: it then writes its journal once for all of them.
+    `writes` write each target's content to the path they are given. Several wait for the disk at a time: it
+    then writes its journal once for all of them.
     """
     asides = [target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp") for target in targets]
     ends: list[Exception | None] = [None] * len(targets)
@@ -126,7 +143,7 @@ def _write_aside_then_rename(targets: Sequence[Path], contents: Sequence[bytes])
 
     def write(index: int) -> None:
         _make_folder(targets[index].parent)
-        asides[index].write_bytes(contents[index])
+        writes[index](asides[index])
 
     try:
         with ThreadPoolExecutor(min(_WAIT_AT_ONCE, len(targets) or 1)) as pool:

@@ -2,9 +2,13 @@
 
 import logging
 import threading
+import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
+
 from mail_servers import (
     SENDER,
     Temper,
@@ -15,21 +19,37 @@ from mail_servers import (
     rows,
     running_server,
 )
-
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import MailError, SettingsError
 from pramaan.mail.hand_over import Sent, send_due
-from pramaan.mail.ledger import claim_mail, queue_mail, record_sent, retry_failed
+from pramaan.mail.ledger import (
+    LEASE,
+    claim_mail,
+    count_due,
+    postpone_due,
+    queue_mail,
+    queue_mails,
+    record_failed,
+    record_sent,
+    retry_failed,
+)
+from pramaan.mail.messages import KINDS, NOTICE_KINDS, REPORT_KINDS
 from pramaan.settings import Settings
 from worlds import database_url
 
 DUE_AGAIN = "update ops.mails set next_attempt_at = now()"
 
 
-def send(connection: Connection, port: int, **changed: object) -> Sent:
-    """Send what is due to a server without TLS on this machine."""
+def send(connection: Connection, port: int, *, lease: timedelta = LEASE, **changed: object) -> Sent:
+    """Send what is due, of every kind, to a server without TLS on this machine."""
     settings = Settings(mail_from="Pramaan <certificates@example.org>").model_copy(update=changed)
-    return send_due(connection, settings=settings, server_url=f"smtp://127.0.0.1:{port}")
+    return send_due(
+        connection,
+        settings=settings,
+        server_url=f"smtp://127.0.0.1:{port}",
+        kinds=tuple(KINDS),
+        lease=lease,
+    )
 
 
 def test_a_mail_arrives_whole_and_leaves_nothing_personal(connection: Connection) -> None:
@@ -237,9 +257,22 @@ def test_all_senders_together_keep_the_rate(connection: Connection) -> None:
         assert send(connection, port, mails_per_minute=3) == Sent(sent=2)
 
 
+def test_each_sender_sees_its_own_kinds_only(connection: Connection) -> None:
+    queue(connection, 1)
+    queue(connection, 2)
+    connection.execute("update ops.mails set kind = 'from_a_later_version' where subject_key = 'c2'")
+
+    assert count_due(connection, kinds=REPORT_KINDS) == 0
+    postpone_due(connection, kinds=REPORT_KINDS)
+    assert count_due(connection, kinds=NOTICE_KINDS) == 1
+    with running_server(Temper()) as port:
+        assert send(connection, port) == Sent(sent=1)
+    assert rows(connection, "status, attempts") == [("sent", 1), ("queued", 0)]
+
+
 def test_what_a_killed_sender_held_is_free_after_its_lease(connection: Connection) -> None:
     queue(connection)
-    held = claim_mail(connection, per_minute=10)
+    held = claim_mail(connection, per_minute=10, kinds=tuple(KINDS))
     assert held is not None
 
     with running_server(Temper()) as port:
@@ -247,38 +280,102 @@ def test_what_a_killed_sender_held_is_free_after_its_lease(connection: Connectio
         connection.execute("update ops.mails set lease_expires_at = now() - interval '1 second'")
         assert send(connection, port) == Sent(sent=1)
         handed_over = rows(connection, "handed_over_at")
-        record_sent(connection, held)
+        assert not record_sent(connection, held)
+        assert not record_failed(connection, held, left=[], error_class="late", error="late")
 
     assert rows(connection, "handed_over_at") == handed_over
+
+
+@pytest.mark.parametrize(
+    "temper", [Temper(recipient_delay_seconds=0.5), Temper(delay_seconds=5)], ids=["many answers", "one"]
+)
+def test_a_mail_is_broken_off_before_another_may_send_it(connection: Connection, temper: Temper) -> None:
+    queue(connection, to=tuple(f"teacher{number}@example.org" for number in range(10)))
+    lease = timedelta(seconds=2)
+    begun = time.monotonic()
+
+    with running_server(temper) as port:
+        assert send(connection, port, lease=lease) == Sent(retried=1)
+        assert time.monotonic() - begun < lease.total_seconds()
+        temper.recipient_delay_seconds = temper.delay_seconds = 0
+        connection.execute(DUE_AGAIN)
+        assert send(connection, port) == Sent(sent=1)
+
+    assert len(temper.taken) == 1
+    assert rows(connection, "attempts") == [(2,)]
+
+
+def test_a_mail_that_took_too_long_says_so(connection: Connection) -> None:
+    queue(connection)
+
+    with running_server(Temper(delay_seconds=2)) as port:
+        assert send(connection, port, lease=timedelta(seconds=1)) == Sent(retried=1)
+
+    assert rows(connection, "error_class, error") == [
+        ("connection_lost", "it takes too long to hand the mail over")
+    ]
 
 
 def test_a_mail_that_cannot_be_made_fails_and_stops_no_other(
     connection: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = {
-        1: "kind = 'unknown'",
-        2: "content = content - 'course_name'",
-        3: 'content = content || \'{"recipient_name": ""}\'',
-        4: "recipients = '{\"a@b\\r\\nRCPT TO:<x@y.org>\"}'",
+        1: "content = content - 'course_name'",
+        2: 'content = content || \'{"recipient_name": ""}\'',
+        3: "recipients = '{\"a@b\\r\\nRCPT TO:<x@y.org>\"}'",
     }
     for number, change in broken.items():
         queue(connection, number)
         connection.execute(f"update ops.mails set {change} where subject_key = 'c{number}'")  # type: ignore[arg-type]
-    queue(connection, 5)
+    queue(connection, 4)
     temper = Temper()
 
     with running_server(temper) as port, caplog.at_level(logging.DEBUG, logger="pramaan"):
-        assert send(connection, port) == Sent(sent=1, failed=4)
+        assert send(connection, port) == Sent(sent=1, failed=3)
 
     assert len(temper.taken) == 1
-    assert rows(connection, "error_class")[:4] == [("unsendable",)] * 4
+    assert rows(connection, "error_class")[:3] == [("unsendable",)] * 3
     ours = [
         record.getMessage() for record in caplog.records if record.name.startswith(("pramaan", "yagmail"))
     ]
     said = f"{rows(connection, 'error')} {ours}"
-    assert len(ours) == 4
+    assert len(ours) == 3
     assert "Asha" not in said
     assert "example.org" not in said
+
+
+def test_a_recipient_for_whom_the_server_wants_a_sign_in_stops_no_other_mail(connection: Connection) -> None:
+    for n in (1, 2, 3):
+        queue(connection, n)
+    temper = Temper(refused={"teacher1@example.org": "530 5.7.0 sign in first"})
+
+    with running_server(temper) as port:
+        assert send(connection, port) == Sent(sent=2, retried=1)
+    assert rows(connection, "error_class")[0] == ("sign_in_refused",)
+
+
+def test_no_address_is_logged_with_a_server_that_does_not_want_us(connection: Connection) -> None:
+    queue(connection)
+    temper = Temper(sender_answer="550 5.7.1 <certificates@example.org> is not yours")
+
+    with running_server(temper) as port, pytest.raises(MailError) as refused:
+        send(connection, port)
+
+    said = "".join(traceback.format_exception(refused.value))
+    assert "teacher1" not in said
+    assert "example.org" not in said
+
+
+def test_no_address_is_logged_with_a_mail_that_the_ledger_refuses(connection: Connection) -> None:
+    with pytest.raises(ValueError, match="recipients") as refused:
+        queue_mails(
+            connection,
+            "select 'hold_notice', '7', null::text[], 'en', '{\"to\": \"teacher1@example.org\"}'::jsonb",
+            {},
+            sender=SENDER,
+        )
+
+    assert "teacher1" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_nothing_is_sent_inside_a_transaction(connection: Connection) -> None:

@@ -1,14 +1,16 @@
 """The line to a mail server: TLS that is checked, signing in, and what an address may say."""
 
 import ssl
+import traceback
 from pathlib import Path
 
 import pytest
-from mail_servers import Temper, make_certificate, queue, rows, running_server, signs_in
 
+from mail_servers import Temper, make_certificate, queue, rows, running_server, signs_in
 from pramaan.database.connect import Connection
 from pramaan.errors import MailError, SettingsError
 from pramaan.mail.hand_over import Sent, send_due
+from pramaan.mail.messages import KINDS
 from pramaan.mail.server import MailServer
 from pramaan.settings import Settings
 
@@ -20,7 +22,8 @@ def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
 
 
 def send(connection: Connection, url: str) -> Sent:
-    return send_due(connection, settings=Settings(mail_from="certificates@example.org"), server_url=url)
+    settings = Settings(mail_from="certificates@example.org")
+    return send_due(connection, settings=settings, server_url=url, kinds=tuple(KINDS))
 
 
 def with_sign_in(context: ssl.SSLContext) -> dict[str, object]:
@@ -63,6 +66,7 @@ def test_a_wrong_password_is_said_without_it(
         send(connection, f"smtp://apikey:guess@127.0.0.1:{port}?tls=starttls")
 
     assert "guess" not in str(refused.value)
+    assert "SMTPAuthenticationError" not in "".join(traceback.format_exception(refused.value))
     assert rows(connection, "status, attempts") == [("queued", 0)]
 
 
@@ -95,6 +99,30 @@ def test_a_certificate_that_nobody_trusts_is_refused(
 
     assert temper.taken == []
     assert rows(connection, "status, attempts") == [("queued", 0)]
+
+
+@pytest.mark.parametrize(
+    ("tls", "url"),
+    [("starttls", "smtp://127.0.0.1:{port}?tls=starttls"), ("implicit", "smtps://127.0.0.1:{port}")],
+)
+def test_a_certificate_that_has_run_out_is_refused_unless_it_is_asked_for(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: str, url: str
+) -> None:
+    context, trusted = make_certificate(tmp_path, days_left=-1)
+    queue(connection)
+    temper = Temper()
+    options: dict[str, object] = {"tls_context": context} if tls == "starttls" else {}
+
+    with running_server(temper, implicit_tls=context if tls == "implicit" else None, **options) as port:
+        address = url.format(port=port)
+        asked = f"{address}{'&' if '?' in address else '?'}certificate=expired"
+        with pytest.raises(MailError, match="certificate verify failed"):
+            send(connection, asked)
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        with pytest.raises(MailError, match="certificate has expired"):
+            send(connection, address)
+        assert temper.taken == []
+        assert send(connection, asked) == Sent(sent=1)
 
 
 def test_a_server_without_starttls_gets_no_mail_when_it_was_asked_for(connection: Connection) -> None:
@@ -131,7 +159,11 @@ def test_neither_keyring_nor_a_file_of_yagmail_is_asked(
         ("smtp://127.0.0.1:2525", MailServer("127.0.0.1", 2525, "none")),
         ("smtp://localhost?tls=starttls", MailServer("localhost", 587, "starttls")),
         ("smtp://[::1]:2525", MailServer("::1", 2525, "none")),
-        ("smtp://a%40b.org:p%3A%2F@m.org", MailServer("m.org", 587, "starttls", "a@b.org", "p:/")),
+        (
+            "smtp://a%40b.org:p%3A%2F@m.org",
+            MailServer("m.org", 587, "starttls", user="a@b.org", password="p:/"),
+        ),
+        ("smtps://m.org?certificate=expired", MailServer("m.org", 465, "implicit", takes_expired=True)),
     ],
 )
 def test_an_address_says_how_to_connect(url: str, server: MailServer) -> None:
@@ -154,6 +186,8 @@ def test_an_address_says_how_to_connect(url: str, server: MailServer) -> None:
         "smtps://user:secret@host?tls=none",
         "smtp://user:secret@[host",
         "smtp://user:secret@host#x",
+        "smtps://user:secret@host?certificate=unchecked",
+        "smtp://user:secret@127.0.0.1?certificate=expired",
     ],
 )
 def test_an_address_that_cannot_be_used_is_named_without_its_password(url: str) -> None:

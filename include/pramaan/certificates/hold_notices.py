@@ -2,24 +2,15 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Final, LiteralString
 
 from pramaan.certificates.holds import Hold
 from pramaan.database.connect import Connection
-from pramaan.mail.addresses import Sender, is_sendable
+from pramaan.mail.addresses import Sender
 from pramaan.mail.ledger import queue_mail
 from pramaan.mail.messages import HeldCourse, HoldNotice
+from pramaan.registry.grants import team_addresses
 
 __all__ = ["queue_hold_notices"]
-
-_NOBODY_KNOWN: Final = "implementation-team@localhost"
-"""Where no address is known at all: the embedded mail server keeps it, and any other says that it cannot."""
-
-_ADMINS: LiteralString = """
-    select distinct email from registry.grants
-    where role = 'admin' and email is not null and (tenant_id is null or tenant_id = any(%s))
-    order by email
-"""
 
 
 def queue_hold_notices(
@@ -41,14 +32,9 @@ def queue_hold_notices(
             ),
             approval_url=approval_url,
         )
-        recipients = team or _admins(connection, courses)
+        tenants = sorted({hold.tenant_id for hold in courses})
+        recipients = team_addresses(connection, team, tenants=tenants)
         queue_mail(connection, notice.mail(subject_key=str(hold_id), recipients=recipients), sender=sender)
-
-
-def _admins(connection: Connection, holds: Sequence[Hold]) -> list[str]:
-    tenants = sorted({hold.tenant_id for hold in holds})
-    known = (str(email).strip() for (email,) in connection.execute(_ADMINS, (tenants,)).fetchall())
-    return [email for email in known if is_sendable(email)] or [_NOBODY_KNOWN]
 
 
 def _shown(course_id: str) -> str:

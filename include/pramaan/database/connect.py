@@ -5,6 +5,7 @@ A connection is always UTC and never autocommits by surprise. Foreign errors bec
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
 import psycopg
 
@@ -13,6 +14,14 @@ from pramaan.errors import DatabaseError, PipelineBusyError
 __all__ = ["PIPELINE_LOCK", "RULES_LOCK", "Connection", "connect", "pipeline_lock"]
 
 Connection = psycopg.Connection[tuple[object, ...]]
+
+_PATIENCE: Final[dict[str, Any]] = {
+    "connect_timeout": 10,
+    # Of a server on another machine that is gone without a word.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+}
 
 PIPELINE_LOCK = 0x5072616D61616E01
 """Advisory lock held while feeds load and decisions are made."""
@@ -29,9 +38,7 @@ def connect(url: str, *, application: str = "pramaan") -> Iterator[Connection]:
     did not expect to be refused.
     """
     try:
-        with psycopg.connect(
-            url, application_name=application, connect_timeout=10, autocommit=True
-        ) as connection:
+        with psycopg.connect(url, application_name=application, autocommit=True, **_PATIENCE) as connection:
             connection.execute("set timezone to 'UTC'")
             yield connection
     except psycopg.errors.DeadlockDetected as error:

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from pramaan.errors import SettingsError
 
-__all__ = ["PLAUSIBLE", "Sender", "addresses_in", "is_sendable", "masked", "without_addresses"]
+__all__ = ["PLAUSIBLE", "Sender", "addresses_in", "domains_in", "is_sendable", "masked", "without_addresses"]
 
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # Without the asterisk, which the standard allows: it marks addresses that a feed has masked.
@@ -73,6 +73,17 @@ def addresses_in(text: str, *, variable: str) -> tuple[str, ...]:
     if not all(is_sendable(one) for one in found):
         raise SettingsError(f"{variable}: takes addresses such as team@example.org, separated by commas")
     return found
+
+
+def domains_in(text: str, *, variable: str) -> frozenset[str]:
+    """The domains of a setting, separated by commas, with or without an `@`; in small letters.
+
+    Raises SettingsError naming the variable when one is none.
+    """
+    found = {one.strip().lower().removeprefix("@") for one in text.split(",")} - {""}
+    if not all(is_sendable(f"somebody@{one}") for one in found):
+        raise SettingsError(f"{variable}: takes domains such as example.org, separated by commas")
+    return frozenset(found)
 
 
 def masked(address: str) -> str:

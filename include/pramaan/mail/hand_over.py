@@ -2,21 +2,28 @@
 
 Each mail is recorded right after it was handed over. One that is refused never stops the others; a server
 that is away, or does not want us, stops the batch and leaves every mail as it was.
+
+Whoever has files to attach brings a courier, who fetches them when the mail goes, and is told what became of
+it. A mail that is too large with them goes without: its text then says where they are.
 """
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from email.errors import MessageError
-from smtplib import SMTPException
-from typing import TYPE_CHECKING, Final
+from smtplib import SMTPException, SMTPResponseException
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
 
 from jinja2 import TemplateError
 from psycopg.pq import TransactionStatus
 
-from pramaan.errors import MailError
+from pramaan.errors import MailError, ReportError, StoreError
 from pramaan.mail.addresses import Sender
 from pramaan.mail.ledger import (
+    LEASE,
     Claimed,
     claim_mail,
     count_due,
@@ -25,22 +32,37 @@ from pramaan.mail.ledger import (
     record_sent,
     release,
 )
-from pramaan.mail.messages import compose
-from pramaan.mail.refusals import MOST_ATTEMPTS, Refusal, backoff, refusal_of, refusal_of_recipients
+from pramaan.mail.messages import KINDS, Attachment, compose
+from pramaan.mail.refusals import (
+    TOO_LARGE,
+    Refusal,
+    backoff,
+    is_given_up,
+    refusal_of,
+    refusal_of_recipients,
+)
 from pramaan.mail.server import Line, MailServer
 
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection
     from pramaan.settings import Settings
 
-__all__ = ["Sent", "send_due"]
+__all__ = ["Courier", "Sent", "send_due"]
 
 log = logging.getLogger(__name__)
 
 _SECONDS: Final = 5.0
 """Certificates are issued by whoever sends mail: they do not wait longer for a slow mail server."""
 
-_SPOILT: Final = (OSError, SMTPException, MessageError, TemplateError, ValueError, LookupError, TypeError)
+_OF_LEASE: Final = 0.8
+"""For as much of its lease a mail may be on the line; the rest is for writing down what became of it."""
+
+_MEGABYTE: Final = 1_000_000
+
+_SPOILT: Final = (
+    *(OSError, SMTPException, MessageError, TemplateError),
+    *(ValueError, LookupError, TypeError, StoreError, ReportError),
+)
 """What making and sending one mail may end in."""
 
 
@@ -54,11 +76,63 @@ class Sent:
     left: int = 0
 
 
+class Courier(Protocol):
+    """What mails of a kind bring along, and who is to know what became of them."""
+
+    def attachments(self, claimed: Claimed, *, room_bytes: int) -> Sequence[Attachment]:
+        """The files of a mail; none, and none read, when a message of so many bytes has no room for them.
+
+        Raises StoreError when they are not to be had now, ReportError when never.
+        """
+
+    def sent(self, connection: "Connection", claimed: Claimed) -> None:
+        """The server took the whole mail over; in the transaction that records it."""
+
+    def waits(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+        """It is tried again later; in the transaction that records it."""
+
+    def failed(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+        """It is not tried again; in the transaction that records it."""
+
+    def tidy_up(self, connection: "Connection", claimed: Claimed) -> None:
+        """It was sent with its files, and that is recorded; what cannot be tidied up is left."""
+
+
+class _EmptyHanded:
+    """The courier of mails without files, which nobody asks after."""
+
+    def attachments(self, claimed: Claimed, *, room_bytes: int) -> Sequence[Attachment]:
+        del claimed, room_bytes
+        return ()
+
+    def sent(self, connection: "Connection", claimed: Claimed) -> None:
+        """Nothing follows."""
+
+    def waits(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+        """Nothing follows."""
+
+    def failed(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+        """Nothing follows."""
+
+    def tidy_up(self, connection: "Connection", claimed: Claimed) -> None:
+        """Nothing is left."""
+
+
 def send_due(
-    connection: "Connection", *, settings: "Settings", server_url: str, seconds: float = _SECONDS
+    connection: "Connection",
+    *,
+    settings: "Settings",
+    server_url: str,
+    kinds: Sequence[str],
+    couriers: Mapping[str, Courier] = MappingProxyType({}),
+    seconds: float = _SECONDS,
+    most_bytes: int | None = None,
+    lease: timedelta = LEASE,
 ) -> Sent:
-    """Send what is due for so many `seconds`, up to the `mails_per_minute` that all senders together may
-    take; never waits. Notices to the team go first.
+    """Send what is due of these kinds for so many `seconds`, up to the `mails_per_minute` that all senders of
+    them together may take; never waits. Notices to the team go first, large files last for a while, and those
+    of more than `most_bytes` not at all. `couriers`, by kind. A mail that is not handed over well before its
+    `lease` ends is broken off.
 
     Safe to repeat and safe in several processes at once. The connection commits by itself, so that what was
     handed over stays recorded whatever comes after.
@@ -71,48 +145,116 @@ def send_due(
     sender = Sender.parse(settings.mail_from)
     ends = {"sent": 0, "retried": 0, "failed": 0}
     with Line(MailServer.parse(server_url)) as line:
+        post = _Post(
+            connection,
+            line,
+            sender,
+            settings.public_base_url,
+            largest_bytes=settings.mail_limit_megabytes * _MEGABYTE,
+            most_seconds=_OF_LEASE * lease.total_seconds(),
+        )
         until = time.monotonic() + seconds
         while time.monotonic() < until and (
-            claimed := claim_mail(connection, per_minute=settings.mails_per_minute)
+            claimed := claim_mail(
+                connection,
+                per_minute=settings.mails_per_minute,
+                kinds=kinds,
+                most_bytes=most_bytes,
+                lease=lease,
+            )
         ):
-            try:
-                line.open()
-            except MailError as error:
-                release(connection, claimed, error_class="server_unusable", error=str(error))
-                raise
-            end = _send(connection, claimed, line=line, sender=sender, public_url=settings.public_base_url)
-            ends[end] += 1
-    return Sent(**ends, left=count_due(connection))
+            ends[post.send(claimed, couriers.get(claimed.kind, _EmptyHanded()))] += 1
+    return Sent(**ends, left=count_due(connection, kinds=kinds))
 
 
-def _send(connection: "Connection", claimed: Claimed, *, line: Line, sender: Sender, public_url: str) -> str:
-    """Hand one mail over and record what became of it: sent, retried or failed."""
-    left = list(claimed.recipients)
-    try:
-        message = compose(claimed, sender=sender, public_url=public_url)
-        refused = line.send(message, sender=sender.address, recipients=claimed.recipients)
-    except _SPOILT as error:
-        return _not_sent(connection, claimed, left, refusal_of(error, recipients=left))
-    if refused:
-        refusal = refusal_of_recipients(refused)
-        # The others have it, so the mail is not as it was.
-        refusal = replace(refusal, meaning="later") if refusal.meaning == "us" else refusal
-        return _not_sent(connection, claimed, list(refused), refusal)
-    record_sent(connection, claimed)
-    return "sent"
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """What every mail of a batch is sent by."""
+
+    connection: "Connection"
+    line: Line
+    sender: Sender
+    public_url: str
+    largest_bytes: int
+    most_seconds: float
+
+    def send(self, claimed: Claimed, courier: Courier) -> str:
+        """Hand one mail over and record what became of it: sent, retried or failed."""
+        until = time.monotonic() + self.most_seconds
+        left, refusal, is_attached = list(claimed.recipients), None, False
+        try:
+            self.line.open()
+            refused, is_attached = self._hand_over(claimed, courier, until=until)
+        except MailError as error:
+            release(self.connection, claimed, error_class="server_unusable", error=str(error))
+            raise
+        except _SPOILT as error:
+            refusal = refusal_of(error, recipients=left)
+        else:
+            if refused:
+                left, refusal = list(refused), refusal_of_recipients(refused)
+        if refusal:
+            # Outside of the handlers: what they caught may have addresses, and would be logged with more.
+            return self._not_sent(claimed, courier, left, refusal)
+        with self.connection.transaction():
+            is_ours = record_sent(self.connection, claimed)
+            if is_ours:
+                courier.sent(self.connection, claimed)
+        if is_ours and is_attached:
+            courier.tidy_up(self.connection, claimed)
+        return "sent"
+
+    def _hand_over(
+        self, claimed: Claimed, courier: Courier, *, until: float
+    ) -> tuple[dict[str, tuple[int, bytes]], bool]:
+        """Who was refused, and whether the others have the attachments: not when these make it too large."""
+        room_bytes = min(self.largest_bytes, self.line.largest_bytes or self.largest_bytes)
+        attachments = courier.attachments(claimed, room_bytes=room_bytes)
+        if attachments:
+            message = self._message(claimed, attachments)
+            # They are in the message now, and need not be in memory twice while it is sent.
+            del attachments
+            if len(message) <= room_bytes:
+                try:
+                    return self._put_on_line(message, claimed, until=until), True
+                except SMTPResponseException as error:
+                    if error.smtp_code != TOO_LARGE:
+                        raise
+                self.line.open()
+            log.info("mail %s (%s): too large with what it brings", claimed.mail_id, claimed.kind)
+        return self._put_on_line(self._message(claimed), claimed, until=until), False
+
+    def _message(self, claimed: Claimed, attachments: Sequence[Attachment] = ()) -> bytes:
+        return compose(claimed, sender=self.sender, public_url=self.public_url, attachments=attachments)
+
+    def _put_on_line(self, message: bytes, claimed: Claimed, *, until: float) -> dict[str, tuple[int, bytes]]:
+        return self.line.send(message, sender=self.sender.address, recipients=claimed.recipients, until=until)
+
+    def _not_sent(self, claimed: Claimed, courier: Courier, left: list[str], refusal: Refusal) -> str:
+        log.warning("mail %s (%s): %s", claimed.mail_id, claimed.kind, refusal.error_class)
+        why = {"error_class": refusal.error_class, "error": refusal.words}
+        if refusal.meaning == "us":
+            release(self.connection, claimed, **why)
+            raise MailError(
+                f"the mail server does not take our mail: {refusal.words}. Mails wait; see PRAMAAN_SMTP_URL "
+                "and PRAMAAN_MAIL_FROM"
+            )
+        overdue = _overdue(claimed) if refusal.meaning == "later" else None
+        if refusal.meaning == "later" and not is_given_up(claimed.attempt, overdue=overdue):
+            wait = backoff(claimed.attempt, overdue=overdue)
+            with self.connection.transaction():
+                if record_retry(self.connection, claimed, left=left, wait=wait, **why):
+                    courier.waits(self.connection, claimed, **why)
+            return "retried"
+        with self.connection.transaction():
+            if record_failed(self.connection, claimed, left=left, **why):
+                courier.failed(self.connection, claimed, **why)
+        return "failed"
 
 
-def _not_sent(connection: "Connection", claimed: Claimed, left: list[str], refusal: Refusal) -> str:
-    log.warning("mail %s (%s): %s", claimed.mail_id, claimed.kind, refusal.error_class)
-    why = {"error_class": refusal.error_class, "error": refusal.words}
-    if refusal.meaning == "us":
-        release(connection, claimed, **why)
-        raise MailError(
-            f"the mail server does not take our mail: {refusal.words}. Mails wait; see PRAMAAN_SMTP_URL and "
-            "PRAMAAN_MAIL_FROM"
-        )
-    if refusal.meaning == "later" and claimed.attempt < MOST_ATTEMPTS:
-        record_retry(connection, claimed, left=left, wait=backoff(claimed.attempt), **why)
-        return "retried"
-    record_failed(connection, claimed, left=left, **why)
-    return "failed"
+def _overdue(claimed: Claimed) -> timedelta | None:
+    """For how long a mail that was promised was late when it was tried; None for others. Of content that was
+    read before, as all is that may be sent later.
+    """
+    promised_at = KINDS[claimed.kind].model_validate(claimed.content).promised_at
+    return claimed.attempted_at - promised_at if promised_at else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, LiteralString, cast
 
+from psycopg import errors
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
@@ -18,6 +19,8 @@ from pramaan.database.connect import Connection
 from pramaan.mail.addresses import Sender, is_sendable, masked
 
 __all__ = [
+    "LEASE",
+    "SMALL_BYTES",
     "Claimed",
     "Mail",
     "claim_mail",
@@ -32,18 +35,31 @@ __all__ = [
     "retry_failed",
 ]
 
-LEASE: Final = timedelta(minutes=30)
-"""Longer than the slowest server can keep one sender busy with one mail."""
+LEASE: Final = timedelta(minutes=10)
+"""How long a mail is one sender's alone, who breaks off earlier than that. What a killed sender held goes out
+after that, within the half hour that a report is promised in.
+"""
+
+SMALL_BYTES: Final = 2_000_000
+"""A file of as many is on the line for seconds."""
+
+_LARGE_GIVE_WAY: Final = timedelta(minutes=5)
+"""For so long the mails of larger files wait for those of small ones."""
 
 _RATE_LOCK: Final = 0x5072616D61616E04
 """Advisory transaction lock of whoever counts the last minute's mails and claims another."""
+
+# An operator who has a request's id finds its mail in the log of any server on its way.
+_UUID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 _QUEUE: LiteralString = """
     insert into ops.mails (kind, subject_key, recipients, language, content, message_id)
     select
         kind, subject_key, recipients, language, content,
-        '<' || left(encode(sha256(convert_to(kind || E'\\n' || subject_key, 'UTF8')), 'hex'), 32)
-            || '@' || %(mail_host)s::text || '>'
+        '<' || case
+            when subject_key ~ %(uuid)s then kind || '.' || subject_key
+            else left(encode(sha256(convert_to(kind || E'\\n' || subject_key, 'UTF8')), 'hex'), 32)
+        end || '@' || %(mail_host)s::text || '>'
     from ({query}) as mails (kind, subject_key, recipients, language, content)
     on conflict (kind, subject_key) do nothing
 """
@@ -55,14 +71,22 @@ _ONE: LiteralString = (
 
 _CLAIM: LiteralString = """
     with lately as (
-        select count(*) as mails from ops.mails where attempted_at > now() - interval '1 minute'
+        select count(*) as mails from ops.mails
+        where attempted_at > now() - interval '1 minute' and kind = any(%(kinds)s)
     ),
 
     due as materialized (
         select mail_id from ops.mails
-        where status = 'queued' and next_attempt_at <= now()
+        where status = 'queued' and next_attempt_at <= now() and kind = any(%(kinds)s)
             and (lease_expires_at is null or lease_expires_at < now())
-        order by kind <> 'hold_notice', next_attempt_at, mail_id
+            -- As jsonb: whatever stands there can be compared.
+            and coalesce(content -> 'file_bytes' <= to_jsonb(%(most_bytes)s::bigint), true)
+        order by
+            kind not in ('hold_notice', 'report_late'),
+            queued_at > now() - %(large_give_way)s
+            and coalesce(content -> 'file_bytes' > to_jsonb(%(small_bytes)s::bigint), false),
+            next_attempt_at,
+            mail_id
         limit 1
         for update skip locked
     )
@@ -71,8 +95,9 @@ _CLAIM: LiteralString = """
     set attempted_at = now(), lease_expires_at = now() + %(lease)s, attempts = claimed.attempts + 1
     from due, lately
     where claimed.mail_id = due.mail_id and lately.mails < %(per_minute)s
-    returning claimed.mail_id, claimed.kind, claimed.recipients, claimed.language, claimed.content,
-        claimed.message_id, claimed.attempts as attempt, claimed.queued_at
+    returning claimed.mail_id, claimed.kind, claimed.subject_key, claimed.recipients, claimed.language,
+        claimed.content, claimed.message_id, claimed.attempts as attempt, claimed.queued_at,
+        claimed.attempted_at
 """
 
 # Only whoever holds the newest claim may say what became of it: its number of attempts tells.
@@ -127,12 +152,14 @@ class Claimed:
 
     mail_id: int
     kind: str
+    subject_key: str
     recipients: list[str] = field(repr=False)
     language: str
     content: dict[str, object] = field(repr=False)
     message_id: str
     attempt: int
     queued_at: datetime
+    attempted_at: datetime
 
 
 def queue_mail(connection: Connection, mail: Mail, *, sender: Sender) -> bool:
@@ -157,33 +184,59 @@ def queue_mails(
     caller's transaction; returns how many are new.
 
     Safe to repeat, as `queue_mail` is. The query sees to it that each address is plausible.
+
+    Raises ValueError for a mail that the table refuses, without its addresses.
     """
     statement = _QUEUE.format(query=query)
-    return connection.execute(statement, {**values, "mail_host": sender.host}).rowcount
+    try:
+        return connection.execute(statement, {**values, "mail_host": sender.host, "uuid": _UUID}).rowcount
+    except errors.IntegrityError as error:
+        refused = error.diag.constraint_name or error.diag.column_name
+    # Outside of the handler: what the server says in detail is the row, and would be logged with this.
+    raise ValueError(f"a mail cannot be queued: ops.mails refuses it by {refused}")
 
 
-def count_due(connection: Connection) -> int:
-    """How many mails are due and held by no sender."""
+def count_due(connection: Connection, *, kinds: Sequence[str]) -> int:
+    """How many mails of these kinds are due and held by no sender."""
     row = connection.execute(
         "select count(*) from ops.mails where status = 'queued' and next_attempt_at <= now() "
-        "and (lease_expires_at is null or lease_expires_at < now())"
+        "and (lease_expires_at is null or lease_expires_at < now()) and kind = any(%s)",
+        (list(kinds),),
     ).fetchone()
     return cast(int, row[0]) if row else 0
 
 
-def claim_mail(connection: Connection, *, per_minute: int) -> Claimed | None:
-    """Lease the mail that has been due for longest; None when none is due, or when all senders together
-    have taken `per_minute` within the last minute.
+def claim_mail(
+    connection: Connection,
+    *,
+    per_minute: int,
+    kinds: Sequence[str],
+    most_bytes: int | None = None,
+    lease: timedelta = LEASE,
+) -> Claimed | None:
+    """Lease the mail of these kinds that has been due for longest, of those whose file has no more than
+    `most_bytes`; large files give way to small ones for a while. None when none is due, or when all senders
+    together have taken `per_minute` of these kinds within the last minute.
     """
+    values = {
+        "per_minute": per_minute,
+        "kinds": list(kinds),
+        "most_bytes": most_bytes,
+        "small_bytes": SMALL_BYTES,
+        "large_give_way": _LARGE_GIVE_WAY,
+        "lease": lease,
+    }
     with connection.transaction(), connection.cursor(row_factory=class_row(Claimed)) as cursor:
         cursor.execute("select pg_advisory_xact_lock(%s)", (_RATE_LOCK,))
-        return cursor.execute(_CLAIM, {"per_minute": per_minute, "lease": LEASE}).fetchone()
+        return cursor.execute(_CLAIM, values).fetchone()
 
 
-def record_sent(connection: Connection, claimed: Claimed) -> None:
-    """The server took the whole mail over for everybody: addresses are masked, the content goes."""
+def record_sent(connection: Connection, claimed: Claimed) -> bool:
+    """The server took the whole mail over for everybody: addresses are masked, the content goes. False when
+    another sender has claimed the mail since.
+    """
     taken = [masked(one) for one in claimed.recipients]
-    connection.execute(_SENT, {**_key(claimed), "taken": taken})
+    return connection.execute(_SENT, {**_key(claimed), "taken": taken}).rowcount == 1
 
 
 def record_retry(
@@ -194,16 +247,22 @@ def record_retry(
     wait: timedelta,
     error_class: str,
     error: str,
-) -> None:
-    """The mail is to be tried again after `wait`, for the recipients that are `left`."""
-    _record(connection, claimed, left, status="queued", wait=wait, error_class=error_class, error=error)
+) -> bool:
+    """The mail is to be tried again after `wait`, for the recipients that are `left`. False when another
+    sender has claimed the mail since.
+    """
+    return _record(
+        connection, claimed, left, status="queued", wait=wait, error_class=error_class, error=error
+    )
 
 
 def record_failed(
     connection: Connection, claimed: Claimed, *, left: Sequence[str], error_class: str, error: str
-) -> None:
-    """The mail is not tried again for the recipients that are `left`; the others have it."""
-    _record(
+) -> bool:
+    """The mail is not tried again for the recipients that are `left`; the others have it. False when another
+    sender has claimed the mail since.
+    """
+    return _record(
         connection, claimed, left, status="failed", wait=timedelta(0), error_class=error_class, error=error
     )
 
@@ -213,11 +272,14 @@ def release(connection: Connection, claimed: Claimed, *, error_class: str, error
     connection.execute(_RELEASE, {**_key(claimed), "error_class": error_class, "error": error})
 
 
-def postpone_due(connection: Connection) -> None:
-    """Let all that is due wait a minute: the server is away, and nobody is to ask it again at once."""
+def postpone_due(connection: Connection, *, kinds: Sequence[str]) -> None:
+    """Let all of these kinds that is due wait a minute: the server is away, and nobody is to ask it again at
+    once.
+    """
     connection.execute(
         "update ops.mails set next_attempt_at = now() + interval '1 minute' "
-        "where status = 'queued' and next_attempt_at <= now()"
+        "where status = 'queued' and next_attempt_at <= now() and kind = any(%s)",
+        (list(kinds),),
     )
 
 
@@ -238,10 +300,10 @@ def _record(
     wait: timedelta,
     error_class: str,
     error: str,
-) -> None:
+) -> bool:
     taken = [masked(one) for one in claimed.recipients if one not in left]
     values = {"left": list(left), "taken": taken, "wait": wait, "error_class": error_class, "error": error}
-    connection.execute(_NOT_SENT, {**_key(claimed), **values, "status": status})
+    return connection.execute(_NOT_SENT, {**_key(claimed), **values, "status": status}).rowcount == 1
 
 
 def _key(claimed: Claimed) -> dict[str, object]:

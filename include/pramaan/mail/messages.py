@@ -2,23 +2,29 @@
 
 A kind is a record of its fields here and a folder of its name under `templates/mail` with `subject.txt`,
 `mail.txt` and `mail.html`. To add one, add both; the templates see the fields as `mail`, the published
-address as `public_url`, and `language`. Texts are marked for the catalogues as in every other template.
+address as `public_url`, `language`, and as `is_attached` whether its files come with it. Texts are marked for
+the catalogues as in every other template.
 
 No field can add a header, an address or a line: each is a single line by the time it is in the record.
 """
 
 import unicodedata
-from collections.abc import Mapping
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from functools import cache
+from io import BytesIO
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from pramaan.localisation import localise, negotiate
 from pramaan.mail.addresses import Sender, is_sendable
@@ -28,11 +34,30 @@ from pramaan.settings import PROJECT_ROOT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["KINDS", "CertificateIssued", "Content", "HeldCourse", "HoldNotice", "compose"]
+__all__ = [
+    "KINDS",
+    "NOTICE_KINDS",
+    "REPORT_KINDS",
+    "Attachment",
+    "CertificateIssued",
+    "Content",
+    "HeldCourse",
+    "HoldNotice",
+    "ProgressReport",
+    "ReportLate",
+    "compose",
+    "encoded_bytes",
+]
 
 _TEMPLATES: Final = PROJECT_ROOT / "templates" / "mail"
 _LONGEST_LINE: Final = 998
 """Characters, without the line's end: RFC 5322, 2.1.1."""
+
+_ENCODED_LINE_BYTES: Final = 57
+"""Of a file, in a line of 76 characters of base64: RFC 2045, 6.8."""
+
+_KILOBYTE: Final = 1_000
+_MEGABYTE: Final = 1_000_000
 
 _LEFT_OUT: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 """Marks that turn the direction of what comes after; joiners, which Indic scripts need, are none of them."""
@@ -48,7 +73,17 @@ def single_line(text: str) -> str:
     return " ".join("".join(kept).split())[:_LONGEST_LINE]
 
 
-Line = Annotated[str, AfterValidator(single_line), Field(min_length=1)]
+AnyLine = Annotated[str, AfterValidator(single_line)]
+Line = Annotated[AnyLine, Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that a mail brings along."""
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
 
 
 class Content(BaseModel):
@@ -71,6 +106,11 @@ class Content(BaseModel):
     @property
     def answers_to(self) -> str | None:
         """Who gets the answer, when it is not the sender."""
+        return None
+
+    @property
+    def promised_at(self) -> datetime | None:
+        """By when it was promised, if it was: until then it is tried every minute."""
         return None
 
 
@@ -117,21 +157,100 @@ class HoldNotice(Content):
         return sum(one.candidates for one in self.held)
 
 
+class ProgressReport(Content):
+    """To whoever asked for it: the progress report of a batch, attached, or with a link to it.
+
+    What feeds call a batch or a course may be empty by the time it is a line: no reason not to send a report.
+    """
+
+    kind: ClassVar[str] = "progress_report"
+
+    request_id: Line
+    batch_id: AnyLine
+    batch_name: AnyLine
+    course_name: AnyLine
+    as_of: AwareDatetime
+    timezone: Line
+    enrolled: int
+    in_progress: int
+    completed: int
+    certificates_issued: int
+    downloaded: int
+    path: Line
+    file_name: Line
+    file_bytes: int
+    is_encrypted: bool
+    link: Line
+    link_days: int
+    prompt_until: AwareDatetime | None = None
+
+    @property
+    def promised_at(self) -> datetime | None:
+        """Half an hour after the report was asked for, whatever became of it since."""
+        return self.prompt_until
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Whose calendar the report is in."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def link_ends_at(self) -> datetime:
+        """Until when the link leads to the file; a moment before it ends."""
+        return self.as_of + timedelta(days=self.link_days)
+
+
+class ReportLate(Content):
+    """To the implementation team, in English: a report is not sent twenty (late) or thirty minutes (broken)
+    after it was asked for.
+    """
+
+    kind: ClassVar[str] = "report_late"
+
+    request_id: Line
+    stage: Literal["late", "broken"]
+    batch_id: AnyLine
+    state: Line
+    requested_at: AwareDatetime
+    error: AnyLine | None
+
+    @property
+    def asked_for_at(self) -> str:
+        """When it was asked for, as our logs write instants."""
+        return f"{self.requested_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 KINDS: Final[Mapping[str, type[Content]]] = MappingProxyType(
-    {kind.kind: kind for kind in (CertificateIssued, HoldNotice)}
+    {kind.kind: kind for kind in (CertificateIssued, HoldNotice, ProgressReport, ReportLate)}
 )
 """Every kind of mail, by its name."""
 
+REPORT_KINDS: Final = (ProgressReport.kind, ReportLate.kind)
+"""What those send who build reports."""
 
-def compose(claimed: Claimed, *, sender: Sender, public_url: str) -> EmailMessage:
-    """The message of a claimed mail, text and HTML; the same mail gives the same bytes.
+NOTICE_KINDS: Final = tuple(kind for kind in KINDS if kind != ProgressReport.kind)
+"""What needs no file: what those send who issue certificates. They may tell of a late report, too, when
+nobody else is there to tell.
+"""
+
+
+def encoded_bytes(file_bytes: int) -> int:
+    """How many bytes of a message a file of so many takes."""
+    return -(-file_bytes // 3) * 4 + -(-file_bytes // _ENCODED_LINE_BYTES) * len("\r\n")
+
+
+def compose(
+    claimed: Claimed, *, sender: Sender, public_url: str, attachments: "Sequence[Attachment]" = ()
+) -> bytes:
+    """The message of a claimed mail, text and HTML, and what it brings along; the same mail gives the same
+    bytes. Needs little more memory than they do.
 
     Raises KeyError for a kind that is not known, ValueError for content or recipients that cannot be used,
     jinja2.TemplateError when a template asks for what there is not.
     """
     content = KINDS[claimed.kind].model_validate(claimed.content)
     language = negotiate(claimed.language)
-    parts = _rendered(content, language=language, public_url=public_url)
+    parts = _rendered(content, language=language, public_url=public_url, is_attached=bool(attachments))
     message = EmailMessage(policy=SMTP)
     message["From"] = _address(sender.address, name=sender.name)
     message["To"] = [_address(one) for one in claimed.recipients]
@@ -144,10 +263,34 @@ def compose(claimed: Claimed, *, sender: Sender, public_url: str) -> EmailMessag
     message["Auto-Submitted"] = "auto-generated"
     _add_text(message, parts["mail.txt"], "plain")
     _add_text(message, parts["mail.html"], "html")
-    # Last, as setting the text clears it.
+    boundary = claimed.message_id.strip("<>").partition("@")[0]
+    message.set_boundary(f"=_{boundary}")
+    for attachment in attachments:
+        maintype, _, subtype = attachment.media_type.partition("/")
+        message.add_attachment(b"", maintype, subtype, filename=_header_text(attachment.name), cte="base64")
+    if attachments:
+        message.set_boundary(f"=_whole.{boundary}")
+    # Last, as setting a part clears it.
     message["Content-Language"] = language
-    message.set_boundary(f"=_{claimed.message_id.strip('<>').partition('@')[0]}")
-    return message
+    return _with_files(message, [attachment.content for attachment in attachments])
+
+
+def _with_files(message: EmailMessage, files: "Sequence[bytes]") -> bytes:
+    """The bytes of a message, with the content of its attachments: `email` would hold it many times over."""
+    # No base64 and no quoted-printable has it, and no header is a line of its own.
+    place = "=_content"
+    for part in message.iter_attachments():
+        part.set_payload(place)
+    before, *after = message.as_bytes().split(f"\r\n\r\n{place}\r\n".encode())
+    whole = BytesIO()
+    whole.write(before)
+    for content, rest in zip(files, after, strict=True):
+        whole.write(b"\r\n\r\n")
+        for start in range(0, len(content), _ENCODED_LINE_BYTES):
+            whole.write(b2a_base64(content[start : start + _ENCODED_LINE_BYTES], newline=False))
+            whole.write(b"\r\n")
+        whole.write(rest)
+    return whole.getvalue()
 
 
 def _add_text(message: EmailMessage, text: str, kind: str) -> None:
@@ -171,9 +314,9 @@ def _header_text(text: str) -> str:
     return single_line(text).replace("=?", "= ?")
 
 
-def _rendered(content: Content, *, language: str, public_url: str) -> dict[str, str]:
+def _rendered(content: Content, *, language: str, public_url: str, is_attached: bool) -> dict[str, str]:
     environment = _environment(language)
-    fields = {"mail": content, "public_url": public_url}
+    fields = {"mail": content, "public_url": public_url, "is_attached": is_attached}
     return {
         name: environment.get_template(f"{content.kind}/{name}").render(fields).strip() + "\n"
         for name in ("subject.txt", "mail.txt", "mail.html")
@@ -189,9 +332,33 @@ def _environment(language: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["bdi"] = _bdi
+    environment.globals |= {"bdi": _bdi}
+    environment.filters |= _in_words(language)
     localise(environment, language)
     return environment
+
+
+def _in_words(language: str) -> dict[str, Callable[..., str]]:
+    """Filters that write a value as a person does, in a language as India writes it."""
+    from babel import Locale
+    from babel.dates import format_datetime
+    from babel.numbers import format_decimal
+    from babel.units import format_unit
+
+    locale = Locale.parse(f"{language}_IN")
+
+    def size(count: int) -> str:
+        unit, scale = ("megabyte", _MEGABYTE) if count >= _MEGABYTE else ("kilobyte", _KILOBYTE)
+        return format_unit(count / scale, f"digital-{unit}", length="short", format="#,##0.#", locale=locale)
+
+    def when(instant: datetime, zone: ZoneInfo) -> str:
+        # Named: some languages leave CLDR's ways to write its distance unfinished.
+        return f"{format_datetime(instant, 'd MMMM y, HH:mm', tzinfo=zone, locale=locale)} ({zone.key})"
+
+    def count(value: int) -> str:
+        return format_decimal(value, locale=locale)
+
+    return {"size": size, "when": when, "number": count}
 
 
 def _bdi(text: Any) -> Markup:

@@ -10,19 +10,36 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
 
+from pramaan.errors import ReportError, StoreError
 from pramaan.mail.addresses import without_addresses
 
-__all__ = ["MOST_ATTEMPTS", "Refusal", "backoff", "refusal_of", "refusal_of_recipients", "words_of"]
+__all__ = [
+    "MOST_ATTEMPTS",
+    "TOO_LARGE",
+    "Refusal",
+    "backoff",
+    "is_given_up",
+    "refusal_of",
+    "refusal_of_recipients",
+    "words_of",
+]
 
 MOST_ATTEMPTS: Final = 36
 """About five days with these waits, as RFC 5321, 4.5.4.1 asks for."""
 
+_PATIENCE: Final = timedelta(days=5)
+"""With what was promised, and so is tried more often."""
+
+TOO_LARGE: Final = 552
+"""RFC 1870: to an announced size, or once there is more than the server wants."""
+
 _FIRST_WAIT: Final = timedelta(minutes=1)
 _LONGEST_WAIT: Final = timedelta(hours=4)
 _PERMANENT: Final = 500
-_TOO_LARGE: Final = 552
 _SIGN_IN: Final = frozenset({530, 534, 535, 538})
 _SHOWN: Final = 300
+_READ: Final = 2_000
+"""Of a server's words, which may have no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,10 @@ def refusal_of(error: Exception, *, recipients: Iterable[str]) -> Refusal:
         case smtplib.SMTPServerDisconnected() | OSError():
             # Perhaps it was taken over, and only the answer was lost: the same Message-ID tells.
             return Refusal("later", "connection_lost", words_of(error, recipients=recipients))
+        case StoreError():
+            return Refusal("later", "store_unavailable", str(error))
+        case ReportError():
+            return Refusal("never", error.code, str(error))
         case _:
             # The words of others may quote the mail.
             return Refusal("never", "unsendable", f"cannot be made or sent: {type(error).__name__}")
@@ -55,19 +76,27 @@ def refusal_of_recipients(refused: Mapping[str, tuple[int, bytes]]) -> Refusal:
     words = "; ".join(
         dict.fromkeys(f"{code} {_clean(said, recipients=refused)}" for code, said in refused.values())
     )[:_SHOWN]
+    # Whatever is said of a recipient stops no other mail: a requester may have chosen them.
     if any(code in _SIGN_IN for code in codes):
-        return Refusal("us", "sign_in_refused", words)
+        return Refusal("later", "sign_in_refused", words)
     if any(code < _PERMANENT for code in codes):
         return Refusal("later", "deferred", words)
     return Refusal("never", "recipient_refused", words)
 
 
-def backoff(attempt: int) -> timedelta:
-    """How long to wait after the `attempt`th attempt: a minute, then twice as long each time, up to four
-    hours.
+def backoff(attempt: int, *, overdue: timedelta | None = None) -> timedelta:
+    """The wait after the `attempt`th attempt: a minute, then twice as long each time, up to four hours.
+
+    `overdue`: for how long a mail that was promised is late, negative while it is not. It waits for no longer
+    than that again: every minute until then, and twice as long each time from then on.
     """
-    doublings = min(attempt - 1, 20)
-    return min(_FIRST_WAIT * (1 << doublings), _LONGEST_WAIT)
+    wait = min(_FIRST_WAIT * (1 << min(attempt - 1, 20)), _LONGEST_WAIT)
+    return wait if overdue is None else min(wait, max(overdue, _FIRST_WAIT))
+
+
+def is_given_up(attempt: int, *, overdue: timedelta | None = None) -> bool:
+    """Whether the `attempt`th attempt was the last."""
+    return attempt >= MOST_ATTEMPTS and (overdue is None or overdue >= _PATIENCE)
 
 
 def words_of(error: Exception, *, recipients: Iterable[str] = ()) -> str:
@@ -83,11 +112,11 @@ def _by_code(error: smtplib.SMTPResponseException, words: str) -> Refusal:
         return Refusal("us", "sign_in_refused", words)
     if code < _PERMANENT:
         return Refusal("later", "deferred", words)
-    if isinstance(error, smtplib.SMTPSenderRefused) and code != _TOO_LARGE:
+    if isinstance(error, smtplib.SMTPSenderRefused) and code != TOO_LARGE:
         return Refusal("us", "sender_refused", words)
     return Refusal("never", "message_refused", words)
 
 
 def _clean(said: bytes | str, *, recipients: Iterable[str]) -> str:
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    text = said[:_READ].decode("utf-8", "replace") if isinstance(said, bytes) else said[:_READ]
     return without_addresses(text, of=recipients)

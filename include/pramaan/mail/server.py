@@ -4,6 +4,7 @@
     smtps://user:password@host:465    TLS from the first byte
     smtp://127.0.0.1:2525             this machine itself: no TLS, unless `?tls=starttls` asks for it
     smtp://host:25?tls=none           no TLS because it is asked for: only inside a network you trust
+    ...?certificate=expired           a certificate that has run out will do, until there is a new one
 
 User and password may be left out, and are percent-encoded. Certificates are checked against those that this
 machine trusts; `SSL_CERT_FILE` names a file with others, such as an organisation's own.
@@ -11,8 +12,13 @@ machine trusts; `SSL_CERT_FILE` names a file with others, such as an organisatio
 
 import contextlib
 import ipaddress
+import re
 import smtplib
+import socket
 import ssl
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -21,12 +27,17 @@ from pramaan.errors import MailError, SettingsError
 from pramaan.mail.refusals import words_of
 
 if TYPE_CHECKING:
-    from email.message import EmailMessage
     from types import TracebackType
 
 __all__ = ["Line", "MailServer"]
 
 _TIMEOUT_SECONDS: Final = 20.0
+_SLOWEST_BYTES_PER_SECOND: Final = 100_000
+"""A large mail takes a while on a thin line, and while the server looks for viruses in it."""
+
+_NO_CHECK_TIME: Final = 0x200000
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for."""
+
 _PORTS: Final = {"none": 25, "starttls": 587, "implicit": 465}
 
 
@@ -37,6 +48,7 @@ class MailServer:
     host: str
     port: int
     tls: Literal["none", "starttls", "implicit"]
+    takes_expired: bool = False
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
 
@@ -51,11 +63,20 @@ class MailServer:
             raise _unusable("is no address such as smtp://user:password@host:587") from error
         if parts.scheme not in {"smtp", "smtps"} or not host or parts.path not in {"", "/"} or parts.fragment:
             raise _unusable("is no address such as smtp://user:password@host:587 or smtps://...")
-        if options.keys() - {"tls"}:
-            raise _unusable("takes no option but tls")
+        if options.keys() - {"tls", "certificate"}:
+            raise _unusable("takes no options but tls and certificate")
         tls = _tls(parts, host, options.get("tls"))
+        if options.get("certificate", ["expired"]) != ["expired"] or (
+            "certificate" in options and tls == "none"
+        ):
+            raise _unusable("certificate is expired, and for lines with TLS")
         return cls(
-            host, port or _PORTS[tls], tls, unquote(parts.username or ""), unquote(parts.password or "")
+            host,
+            port or _PORTS[tls],
+            tls,
+            takes_expired="certificate" in options,
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
         )
 
 
@@ -90,23 +111,43 @@ class Line:
         self._client = _client(self._server)
         try:
             self._client.login()
-        except (OSError, smtplib.SMTPException) as error:
+            self._client.smtp.ehlo_or_helo_if_needed()
+        except (OSError, smtplib.SMTPException, ValueError) as error:
             self._close()
             server = self._server
+            # Not from the error, whose words may have addresses and would be logged with ours.
             raise MailError(
                 f"the mail server {server.host}:{server.port} cannot be used: {words_of(error)}. Mails wait; "
                 "see PRAMAAN_SMTP_URL"
-            ) from error
+            ) from None
+
+    @property
+    def largest_bytes(self) -> int | None:
+        """The largest message that the server says it takes (SIZE, RFC 1870), if it says so."""
+        size = str(self._client.smtp.esmtp_features.get("size", ""))
+        return (int(size) or None) if re.fullmatch(r"[0-9]{1,15}", size) else None
 
     def send(
-        self, message: "EmailMessage", *, sender: str, recipients: list[str]
+        self, message: bytes, *, sender: str, recipients: list[str], until: float
     ) -> dict[str, tuple[int, bytes]]:
         """Hand a message over; returns the recipients that the server refused while it took the message over
         for others, each with its code and words.
 
-        Raises what smtplib raises, and OSError.
+        Whatever the server does, the line breaks at `until` (of `time.monotonic`): then others may send it.
+        Raises TimeoutError then, what smtplib raises, and OSError.
         """
-        refused = self._client.smtp.send_message(message, from_addr=sender, to_addrs=recipients)
+        smtp = self._client.smtp
+        smtp.sock.settimeout(_TIMEOUT_SECONDS + len(message) / _SLOWEST_BYTES_PER_SECOND)
+        too_late = TimeoutError("it takes too long to hand the mail over")
+        if time.monotonic() >= until:
+            raise too_late
+        try:
+            with _broken_at(until, smtp.sock):
+                refused = smtp.sendmail(sender, recipients, message)
+        except OSError as error:
+            if time.monotonic() < until:
+                raise
+            raise too_late from error
         return cast(dict[str, tuple[int, bytes]], refused)
 
     def _close(self) -> None:
@@ -116,11 +157,31 @@ class Line:
             self._client = None
 
 
+@contextlib.contextmanager
+def _broken_at(until: float, line: socket.socket) -> Iterator[None]:
+    """Whatever the block waits for on the line ends with an OSError then: timeouts count for each operation
+    anew.
+    """
+
+    def break_line() -> None:
+        with contextlib.suppress(OSError):
+            # The socket's own: that of TLS says goodbye first, and is not for two threads.
+            socket.socket.shutdown(line, socket.SHUT_RDWR)
+
+    timer = threading.Timer(until - time.monotonic(), break_line)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _client(server: MailServer) -> Any:
     # It takes a while to import, and parsing DAGs reads this module.
     import yagmail
 
-    secure = None if server.tls == "none" else ssl.create_default_context()
+    secure = None if server.tls == "none" else _secure(server)
     client = yagmail.SMTP(
         # As a mapping: to a plain name it adds @gmail.com. Without a password it would ask for one.
         user={server.user: server.user},
@@ -136,6 +197,13 @@ def _client(server: MailServer) -> Any:
     )
     client.set_logging(None)
     return client
+
+
+def _secure(server: MailServer) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if server.takes_expired:
+        context.verify_flags |= _NO_CHECK_TIME
+    return context
 
 
 def _tls(parts: SplitResult, host: str, wanted: list[str] | None) -> Literal["none", "starttls", "implicit"]:

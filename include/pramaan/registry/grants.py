@@ -3,13 +3,15 @@
 Who somebody is is said elsewhere, by Airflow's auth manager or a token; what they may do, here alone.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import LiteralString, cast
+from typing import Final, LiteralString, cast
 
 from psycopg.rows import class_row
 
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
+from pramaan.mail.addresses import is_sendable
 from pramaan.registry.changes import Actor, record_change
 from pramaan.registry.roles import Role
 
@@ -20,6 +22,8 @@ __all__ = [
     "grants_of",
     "list_grants",
     "remove_grant",
+    "team_addresses",
+    "tenants_in",
 ]
 
 
@@ -33,6 +37,23 @@ class Grant:
     email: str | None = None
 
 
+def tenants_in(grants: Iterable[Grant], *roles: Role) -> list[str] | None:
+    """The tenants in which somebody with these grants has one of the roles; None: in all of them. An admin
+    has every role.
+    """
+    of_role = [grant.tenant_id for grant in grants if grant.role in {*roles, "admin"}]
+    return None if None in of_role else sorted({tenant for tenant in of_role if tenant})
+
+
+_NOBODY_KNOWN: Final = "implementation-team@localhost"
+"""Where no address is known at all: the embedded mail server keeps it, and any other says that it cannot."""
+
+_ADMINS: LiteralString = """
+    select distinct email from registry.grants
+    where role = 'admin' and email is not null
+        and (tenant_id is null or %(tenants)s::text[] is null or tenant_id = any(%(tenants)s))
+    order by email
+"""
 _SELECT: LiteralString = "select username, role, tenant_id, email from registry.grants"
 _ONE_CHANGE_AT_A_TIME: LiteralString = "lock table registry.grants in share row exclusive mode"
 _SAME: LiteralString = "where username = %s and role = %s and tenant_id is not distinct from %s"
@@ -48,6 +69,19 @@ def list_grants(connection: Connection) -> list[Grant]:
     """Every grant, by user."""
     with connection.cursor(row_factory=class_row(Grant)) as cursor:
         return cursor.execute(f"{_SELECT} order by username, tenant_id nulls first, role").fetchall()
+
+
+def team_addresses(
+    connection: Connection, team: Sequence[str], *, tenants: Sequence[str] | None
+) -> Sequence[str]:
+    """Where the implementation team is written to: the `team` or, when it is empty, the admins of these
+    tenants (None: of all) whose grants carry an address. Never empty.
+    """
+    if team:
+        return team
+    known = connection.execute(_ADMINS, {"tenants": None if tenants is None else list(tenants)}).fetchall()
+    addresses = (str(email).strip() for (email,) in known)
+    return [address for address in addresses if is_sendable(address)] or [_NOBODY_KNOWN]
 
 
 def add_grant(connection: Connection, grant: Grant, *, by: Actor) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from pramaan.registry.changes import Actor, Channel
-from pramaan.registry.grants import Grant, grants_of
+from pramaan.registry.grants import Grant, grants_of, tenants_in
 from pramaan.registry.roles import Role
 from pramaan.web.database import DatabaseDep
 from pramaan.web.problems import ProblemError
@@ -31,8 +31,7 @@ class Caller:
 
     def tenants(self, *roles: Role) -> list[str] | None:
         """The tenants in which the caller has one of these roles; None: in all of them."""
-        of_role = [grant.tenant_id for grant in self.grants if grant.role in {*roles, "admin"}]
-        return None if None in of_role else sorted({tenant for tenant in of_role if tenant})
+        return tenants_in(self.grants, *roles)
 
     def may(self, *roles: Role, tenant_id: str) -> bool:
         """Whether the caller has one of these roles in the tenant."""

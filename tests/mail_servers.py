@@ -47,10 +47,13 @@ class Temper:
 
     refused: dict[str, str] = field(default_factory=dict)
     sender_answer: str = "250 OK"
+    size_said: int | None = None
+    largest_announced: int | None = None
     data_answers: list[str] = field(default_factory=list)
     closes_after_data: int = 0
     closes_at_recipient: int = 0
     delay_seconds: float = 0.0
+    recipient_delay_seconds: float = 0.0
     taken: list[Envelope] = field(default_factory=list)
     connections: int = 0
     asked: int = 0
@@ -69,12 +72,17 @@ class Temper:
         del server, envelope
         session.host_name = hostname
         self.connections += 1
-        return responses
+        if self.size_said is None:
+            return responses
+        return [f"250-SIZE {self.size_said}" if one.startswith("250-SIZE") else one for one in responses]
 
     async def handle_MAIL(  # noqa: N802 - the name that aiosmtpd looks for
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         del server, session
+        announced = next((int(one[len("SIZE=") :]) for one in options if one.startswith("SIZE=")), 0)
+        if self.largest_announced is not None and announced > self.largest_announced:
+            return "552 5.3.4 message size exceeds fixed limit"
         if self.sender_answer.startswith("250"):
             envelope.mail_from = address
             envelope.mail_options.extend(options)
@@ -85,6 +93,7 @@ class Temper:
     ) -> str:
         del session, options
         self.asked += 1
+        await asyncio.sleep(self.recipient_delay_seconds)
         if self.closes_at_recipient > 0:
             self.closes_at_recipient -= 1
             cast(Any, server.transport).abort()
@@ -139,7 +148,7 @@ def signs_in(user: str, password: str) -> object:
     return check
 
 
-def make_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
+def make_certificate(folder: Path, *, days_left: int = 1) -> tuple[ssl.SSLContext, Path]:
     """A self-made certificate for this machine: a server's context, and the file that a client may trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.test")])
@@ -150,8 +159,8 @@ def make_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - datetime.timedelta(days=9))
+        .not_valid_after(now + datetime.timedelta(days=days_left))
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
         )

@@ -8,11 +8,13 @@ Rooms, each of which knows only those below it (proven by the import contracts i
     sample                the bundled sample feeds
     web, pipeline, watch  the API and its pages; one run: load -> decide -> issue; when there is work
     certificates          decisions -> past the gate -> pending certificates -> PDFs in the store -> recorded
+    reports               progress of a batch: asked for, built, mailed, and never called sent before that
     registry              issuers, attachments, certificates' records, grants, the record of changes
     warehouse             the dbt project and the decisions it defines
     quality               a verdict per load, by a suite per feed; the only room that knows Great Expectations
     feeds                 landing folder -> raw tables
-    mail, runs            what is to be sent, in a ledger, and from there to a mail server; the ledger of runs
+    mail, runs, store     what is to be sent, in a ledger, and from there to a mail server; the ledger of
+                          runs; the object store
     database              connections, migrations, the pipeline's lock
     checking              templates vetted before they are trusted, in a child process within limits
     rendering             fields and a template -> one PDF; the only room that knows WeasyPrint

@@ -8,6 +8,7 @@
     ├── FeedError             a file or a feed cannot be used as a whole
     ├── BusyError             too much of the same is under way here: transient
     ├── RegistryError         an issuer, template or attachment request that the rules refuse
+    ├── ReportError           a progress report that cannot be asked for, or not be built: permanent
     ├── TemplateError         a certificate template that is wrong, with where
     ├── RenderError           one certificate cannot be rendered: permanent
     ├── StoreError            the object store refused or failed: transient
@@ -27,6 +28,7 @@ __all__ = [
     "PramaanError",
     "RegistryError",
     "RenderError",
+    "ReportError",
     "SettingsError",
     "StoreError",
     "TemplateError",
@@ -81,6 +83,21 @@ class RegistryError(PramaanError):
         self.code = code
 
     def __reduce__(self) -> tuple[type["RegistryError"], tuple[str, str]]:
+        # Else it cannot come out of a worker process, and looks as if the process had died.
+        return type(self), (self.code, str(self))
+
+
+class ReportError(PramaanError):
+    """A progress report that cannot be asked for, or cannot be built however often it is tried.
+
+    `code` is stable and the same in every interface, e.g. `batch_not_found`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type["ReportError"], tuple[str, str]]:
         # Else it cannot come out of a worker process, and looks as if the process had died.
         return type(self), (self.code, str(self))
 

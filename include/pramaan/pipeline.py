@@ -20,7 +20,6 @@ from pramaan.certificates.holds import list_holds
 from pramaan.certificates.identity import IdentityKey
 from pramaan.certificates.issue import ChunkResult, Press, issue_chunk
 from pramaan.certificates.queue import count_waiting, make_due
-from pramaan.certificates.store import Store
 from pramaan.certificates.workers import issue_all
 from pramaan.database.connect import Connection, connect
 from pramaan.database.migrate import migrate, schema_is_current
@@ -30,11 +29,14 @@ from pramaan.feeds.load import FileLoaded, load_waiting
 from pramaan.mail.addresses import Sender, addresses_in
 from pramaan.mail.hand_over import Sent, send_due
 from pramaan.mail.ledger import count_due, postpone_due
+from pramaan.mail.messages import NOTICE_KINDS
 from pramaan.quality.check import Verdict, check_loads
 from pramaan.registry.identity_key import record_identity_key
 from pramaan.registry.printable import record_printable_code_points
 from pramaan.rendering.fonts import fonts_fingerprint, printable_code_points
+from pramaan.reports.office import ReportOffice
 from pramaan.settings import PREFIX, Settings
+from pramaan.store import Store
 from pramaan.warehouse.dbt import deploy_if_changed
 from pramaan.warehouse.decide import Scope, decide_changed_keys
 
@@ -46,7 +48,9 @@ _HAS_WORK: LiteralString = """
     select
         exists (select from ops.changed_keys)
         or exists (select from registry.certificates where status = 'pending' and next_attempt_at <= now())
-        or exists (select from ops.mails where status = 'queued' and next_attempt_at <= now())
+        or exists (
+            select from ops.mails where status = 'queued' and next_attempt_at <= now() and kind = any(%s)
+        )
 """
 
 
@@ -123,6 +127,11 @@ class Pipeline:
         )
 
     @property
+    def reports(self) -> ReportOffice:
+        """The reports of this home, on the same database."""
+        return ReportOffice(self._settings, url=self._url)
+
+    @property
     def timezone(self) -> str:
         """Whose days the gate counts by."""
         return self._settings.timezone
@@ -147,6 +156,7 @@ class Pipeline:
             record_identity_key(connection, self._identity_key().fingerprint)
         Landing(self._settings.landing_url)
         Store(self._settings.store_url)
+        self.reports.check_settings()
         if deploy_if_changed(self._url, target=self._settings.home / "dbt"):
             report("Deployed the rules by dbt")
 
@@ -214,7 +224,7 @@ class Pipeline:
 
     def has_work(self, connection: Connection) -> bool:
         """Whether there is anything to load, decide, issue or send."""
-        row = connection.execute(_HAS_WORK).fetchone()
+        row = connection.execute(_HAS_WORK, (list(NOTICE_KINDS),)).fetchone()
         return bool(row and row[0]) or bool(Landing(self._settings.landing_url).waiting())
 
     def check_loads(self) -> list[Verdict]:
@@ -274,19 +284,21 @@ class Pipeline:
 
     def send_mail(self, *, server_url: Callable[[], str | None]) -> Sent:
         """Send what mail is due, as far as the rate allows; `server_url` is asked for only if there is some.
+        Reports go with those who build them.
 
         Without a server, and while it is away, mail waits.
         """
         with self.connect() as connection:
-            due = count_due(connection)
+            self.reports.tell_of_late(connection)
+            due = count_due(connection, kinds=NOTICE_KINDS)
             server = server_url() if due else None
             if server is None:
                 return Sent(left=due)
             try:
-                return send_due(connection, settings=self._settings, server_url=server)
+                return send_due(connection, settings=self._settings, server_url=server, kinds=NOTICE_KINDS)
             except MailError as error:
                 log.warning("mail waits: %s", error)
-                postpone_due(connection)
+                postpone_due(connection, kinds=NOTICE_KINDS)
                 return Sent(left=due)
 
     def totals(self, connection: Connection) -> Totals:

@@ -25,6 +25,8 @@ class Measures:
     certificates_failed: int
     holds_waiting: int
     mails_queued: int
+    reports_under_way: int
+    oldest_report_seconds: float | None
     oldest_waiting_seconds: float | None
     last_batch_size: int | None
     last_run_seconds: float | None
@@ -75,6 +77,14 @@ _MEASURE: LiteralString = """
         (select count(*) from registry.certificates where status = 'failed') as certificates_failed,
         (select count(*) from ops.gate_holds where state = 'waiting') as holds_waiting,
         (select count(*) from ops.mails where status = 'queued') as mails_queued,
+        (
+            select count(*) from ops.report_requests where status in ('requested', 'building')
+        ) as reports_under_way,
+        (
+            select round(extract(epoch from now() - min(requested_at)), 1)::float
+            from ops.report_requests
+            where status in ('requested', 'building')
+        ) as oldest_report_seconds,
         (
             select round(extract(epoch from now() - min(since)), 1)::float
             from (

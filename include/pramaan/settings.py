@@ -42,7 +42,10 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = None
     mail_from: str = "pramaan@localhost"
     mails_per_minute: int = Field(default=600, ge=1)
+    mail_limit_megabytes: int = Field(default=20, ge=1)
     team_email: str = ""
+    report_domains: str = ""
+    reports_per_hour: int = Field(default=120, ge=1)
     gate_weeks: int = Field(default=4, ge=1, le=52)
     gate_volume_factor: float = Field(default=10.0, ge=1)
     gate_volume_floor: int = Field(default=100, ge=1)

@@ -13,6 +13,7 @@ from pramaan.cli.pipeline import issue, load
 from pramaan.cli.platform import down, prepare, psql, status, up
 from pramaan.cli.registry import attach, detach, issuer
 from pramaan.cli.render import render
+from pramaan.cli.report import report
 from pramaan.cli.template import template
 
 __all__ = ["pramaan"]
@@ -31,7 +32,7 @@ def pramaan(*, verbose: bool) -> None:
 
 _COMMANDS = (
     *(up, down, status, prepare, psql, serve),
-    *(load, issue, gate),
+    *(load, issue, gate, report),
     *(issuer, attach, detach, grant, token),
     *(render, template),
     bench,

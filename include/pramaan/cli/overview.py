@@ -46,7 +46,9 @@ def overview(settings: Settings) -> dict[str, Any]:
         failed |= {"certificates_failed": measures["certificates_failed"]}
         failed |= dict(
             zip(
-                ("rows_quarantined", "files_quarantined", "loads_failed", "mails_failed"), counts, strict=True
+                ("rows_quarantined", "files_quarantined", "loads_failed", "mails_failed", "reports_failed"),
+                counts,
+                strict=True,
             )
         )
     last_run = {name: measures.get(f"last_{name}") for name in ("batch_size", "run_seconds")}
@@ -57,6 +59,7 @@ def overview(settings: Settings) -> dict[str, Any]:
 _WAITING = (
     *("changed_keys", "certificates_pending", "oldest_waiting_seconds"),
     *("certificates_held", "holds_waiting", "mails_queued"),
+    *("reports_under_way", "oldest_report_seconds"),
 )
 
 _FAILED = """
@@ -64,5 +67,6 @@ _FAILED = """
         (select count(*) from ops.quarantine where row_number is not null),
         (select count(*) from ops.quarantine where row_number is null),
         (select count(*) from ops.load_verdicts where not passed),
-        (select count(*) from ops.mails where status = 'failed')
+        (select count(*) from ops.mails where status = 'failed'),
+        (select count(*) from ops.report_requests where status = 'failed')
 """

@@ -66,6 +66,7 @@ _SECRETS: Final[dict[str, Callable[[], bytes]]] = {
     "certificate_id.key": lambda: secrets.token_bytes(32),
     "token_signing.key": _signing_key,
     "form_seal.key": _password,
+    "report.key": lambda: secrets.token_bytes(32),
 }
 
 

@@ -1,0 +1,146 @@
+"""The work of a builder: take what waits, build it, send it, until nothing is left.
+
+Any number of builders may be at work at once. One of them takes whatever has waited longest; the others take
+small reports only, which so never wait behind large ones.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import psycopg
+
+from pramaan.errors import DatabaseError, MailError, PramaanError, ReportError, StoreError
+from pramaan.mail.hand_over import Sent
+from pramaan.mail.ledger import SMALL_BYTES
+from pramaan.reports.building import Means, build_report, discard_files
+from pramaan.reports.ledger import (
+    MOST_ATTEMPTS,
+    Builder,
+    Claimed,
+    count_builders,
+    open_builder,
+    record_failed,
+)
+
+if TYPE_CHECKING:
+    from pramaan.database.connect import Connection
+
+__all__ = ["MOST_BUILDERS", "Worked", "work"]
+
+log = logging.getLogger(__name__)
+
+MOST_BUILDERS: Final = 2
+"""At once, of one Airflow: one for all reports and one for small ones."""
+
+_SMALL_ROWS: Final = 10_000
+"""A report of as many rows is built in less than a second."""
+
+_LARGE_LOCK: Final = 0x5072616D61616E05
+"""Advisory lock of the one builder that takes large reports, too."""
+
+_OUT_OF_MEMORY: Final = ("MemoryError", "OutOfMemoryException")
+"""Python's and DuckDB's: perhaps another process had the memory, perhaps the report is too large."""
+
+
+@dataclass(slots=True)
+class Worked:
+    """What a builder did, in reports."""
+
+    built: int = 0
+    given_back: int = 0
+    sent: int = 0
+    failed: int = 0
+
+
+def work(
+    connection: "Connection",
+    *,
+    means: Means,
+    send: Callable[[int | None], Sent],
+    request_id: UUID | None = None,
+) -> Worked:
+    """Build and send until nothing waits; of one request only, whatever its size, if it is named.
+
+    `send` hands over what is built, of at most so many bytes; a mail server that is away stops nothing: mails
+    wait.
+    """
+    worked = Worked()
+    is_done = False
+    with open_builder(connection) as builder:
+        if count_builders(connection) == 1:
+            # What a builder that was killed left on this machine.
+            shutil.rmtree(means.folder, ignore_errors=True)
+        means.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        while not is_done:
+            with _large_lock(connection, wanted=request_id is None) as has_large_lock:
+                most_rows = None if has_large_lock or request_id else _SMALL_ROWS
+                claimed = builder.claim(most_rows=most_rows, request_id=request_id)
+                if claimed:
+                    end = _build(connection, builder, claimed, means=means)
+                    setattr(worked, end, getattr(worked, end) + 1)
+                # To send takes a while, and more may wait by then.
+                most_bytes = None if most_rows is None else SMALL_BYTES
+                is_done = not _send(worked, send, most_bytes=most_bytes) and claimed is None
+    return worked
+
+
+@contextmanager
+def _large_lock(connection: "Connection", *, wanted: bool) -> Iterator[bool]:
+    """Whether this builder is the one that takes large reports, for the block."""
+    row = connection.execute("select %s and pg_try_advisory_lock(%s)", (wanted, _LARGE_LOCK)).fetchone()
+    has_it = bool(row and row[0])
+    try:
+        yield has_it
+    finally:
+        if has_it and not connection.closed:
+            connection.execute("select pg_advisory_unlock(%s)", (_LARGE_LOCK,))
+
+
+def _build(connection: "Connection", builder: Builder, claimed: Claimed, *, means: Means) -> str:
+    """Build one report and record what became of it: built, given back or failed."""
+    try:
+        _require_survivors(claimed)
+        return "built" if build_report(connection, builder, claimed, means=means) else "given_back"
+    except ReportError as error:
+        error_class, told = error.code, str(error)
+    except Exception as error:  # noqa: BLE001 - one report never stops the others
+        # Neither its words nor its trace, which may quote a name.
+        log.error("report %s: %s", claimed.request_id, type(error).__name__)  # noqa: TRY400
+        is_out_of_memory = type(error).__name__ in _OUT_OF_MEMORY
+        if is_out_of_memory or _passes(error):
+            told = str(error) if isinstance(error, PramaanError) else type(error).__name__
+            builder.give_back(claimed, error_class="unavailable", error=told, is_free=not is_out_of_memory)
+            return "given_back"
+        error_class, told = "internal_error", f"it cannot be built: {type(error).__name__}"
+    record_failed(connection, claimed.request_id, error_class=error_class, error=told)
+    discard_files(claimed, means=means)
+    return "failed"
+
+
+def _require_survivors(claimed: Claimed) -> None:
+    """Raises ReportError `builder_died`."""
+    if claimed.attempt > MOST_ATTEMPTS:
+        raise ReportError("builder_died", f"{MOST_ATTEMPTS} builders died while they built it")
+
+
+def _passes(error: Exception) -> bool:
+    """Whether a fault is none of the report's and may be gone when it is tried again."""
+    cause = error.__cause__ if isinstance(error, DatabaseError) else error
+    return isinstance(cause, StoreError | psycopg.OperationalError | OSError)
+
+
+def _send(worked: Worked, send: Callable[[int | None], Sent], *, most_bytes: int | None) -> bool:
+    """Hand over what is due; says whether there was anything that could be."""
+    try:
+        sent = send(most_bytes)
+    except MailError as error:
+        log.warning("mail waits: %s", error)
+        return False
+    worked.sent += sent.sent
+    worked.failed += sent.failed
+    return bool(sent.sent or sent.failed)

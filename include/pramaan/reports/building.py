@@ -1,0 +1,126 @@
+"""Builds one requested report: rows to a file, the file to the store, and a mail about it to the ledger."""
+
+import contextlib
+import tempfile
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from pramaan.database.connect import Connection, connect
+from pramaan.errors import StoreError
+from pramaan.mail.addresses import Sender
+from pramaan.mail.ledger import queue_mail
+from pramaan.mail.messages import ProgressReport
+from pramaan.reports.asking import asker_of, require_batch
+from pramaan.reports.files import file_name, file_suffix, write_report
+from pramaan.reports.ledger import Builder, Built, Claimed
+from pramaan.reports.promise import BROKEN_AFTER
+from pramaan.reports.rows import open_report
+from pramaan.reports.sealing import LINK_LIFE, ReportKey
+
+if TYPE_CHECKING:
+    from pramaan.store import Store
+
+__all__ = ["Means", "build_report", "discard_files"]
+
+_FOLDER: Final = "reports"
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What building needs of its host."""
+
+    database_url: str
+    store: "Store"
+    zone: ZoneInfo
+    key: ReportKey
+    sender: Sender
+    folder: Path
+    """Where files are made before they are stored: this home's builders' alone."""
+    public_url: str
+
+
+def build_report(connection: Connection, builder: Builder, claimed: Claimed, *, means: Means) -> bool:
+    """Build what was claimed and queue its mail; False when the request is no longer this builder's.
+
+    Safe to repeat: the file lies under the request's id and attempt, the mail is queued once. Rows are read
+    over a connection of their own, so that the one that proves the builder alive stays free.
+
+    Raises ReportError for what cannot be built, StoreError when the store is away, DatabaseError.
+    """
+    # What the requester may see now, whatever it was when they asked.
+    asker = asker_of(connection, claimed.requested_by, by_operator=claimed.by_operator)
+    require_batch(connection, asker, claimed.batch_id)
+    password = means.key.unsealed(claimed.sealed_password) if claimed.sealed_password else None
+    with tempfile.TemporaryDirectory(dir=means.folder) as folder:
+        with (
+            connect(means.database_url, application="pramaan report") as reading,
+            open_report(reading, claimed.batch_id, tenants=asker.tenants, zone=means.zone) as report,
+        ):
+            suffix = file_suffix(claimed.format, is_encrypted=password is not None)
+            name = file_name(claimed.batch_id, as_of=report.as_of, zone=means.zone, suffix=suffix)
+            file = Path(folder) / "report"
+            write_report(
+                report,
+                file,
+                format=claimed.format,
+                language=claimed.language,
+                zone=means.zone,
+                password=password,
+            )
+        path = _path(claimed, attempt=claimed.attempt, suffix=suffix)
+        means.store.put_file(path, file)
+        size = file.stat().st_size
+    built = Built(
+        as_of=report.as_of, rows=report.totals.enrolled, bytes=size, path=path, totals=report.totals
+    )
+    token = means.key.link_token(claimed.request_id, requested_by=claimed.requested_by)
+    mail = ProgressReport(
+        request_id=str(claimed.request_id),
+        batch_id=claimed.batch_id,
+        batch_name=report.batch_name,
+        course_name=report.course_name or report.course_id,
+        as_of=report.as_of,
+        timezone=means.zone.key,
+        enrolled=report.totals.enrolled,
+        in_progress=report.totals.in_progress,
+        completed=report.totals.completed,
+        certificates_issued=report.totals.certificates_issued,
+        downloaded=report.totals.downloaded,
+        path=path,
+        file_name=name,
+        file_bytes=size,
+        is_encrypted=password is not None,
+        link=f"{means.public_url}/reports/file?token={token}",
+        link_days=LINK_LIFE // timedelta(days=1),
+        prompt_until=claimed.requested_at + BROKEN_AFTER,
+    )
+    with connection.transaction():
+        is_ours = builder.record_built(claimed, built)
+        if is_ours:
+            queue_mail(
+                connection,
+                mail.mail(
+                    subject_key=str(claimed.request_id), recipients=[claimed.email], language=claimed.language
+                ),
+                sender=means.sender,
+            )
+    discard_files(claimed, means=means, but=path if is_ours else None)
+    return is_ours
+
+
+def discard_files(claimed: Claimed, *, means: Means, but: str | None = None) -> None:
+    """Remove what this and earlier attempts may have stored; a file that the store does not let go stays."""
+    suffix = file_suffix(claimed.format, is_encrypted=claimed.sealed_password is not None)
+    for attempt in range(1, claimed.attempt + 1):
+        path = _path(claimed, attempt=attempt, suffix=suffix)
+        if path != but:
+            with contextlib.suppress(StoreError):
+                means.store.discard(path)
+
+
+def _path(claimed: Claimed, *, attempt: int, suffix: str) -> str:
+    """Where a report's file lies in the store: no builder that is late writes over another's."""
+    return f"{_FOLDER}/{claimed.request_id}.{attempt}.{suffix}"

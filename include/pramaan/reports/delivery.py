@@ -1,0 +1,74 @@
+"""What the mail room asks about the mail of a report: the file, and what follows when it is sent."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from pramaan.errors import ReportError, StoreError
+from pramaan.mail.messages import Attachment, ProgressReport, encoded_bytes
+from pramaan.reports.ledger import record_failed, record_file_removed, record_mail_waits, record_sent
+
+if TYPE_CHECKING:
+    from pramaan.database.connect import Connection
+    from pramaan.mail.ledger import Claimed
+    from pramaan.store import Store
+
+__all__ = ["ReportCourier"]
+
+log = logging.getLogger(__name__)
+
+_MEDIA_TYPES: Final = {
+    "zip": "application/zip",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+class ReportCourier:
+    """The courier (`pramaan.mail.hand_over`) of the mails about reports, whose files lie in the store."""
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def attachments(self, claimed: "Claimed", *, room_bytes: int) -> Sequence[Attachment]:
+        """The file of the report; none when there is no room for it, and it is there to be fetched by link.
+
+        Raises StoreError when the store is away, ReportError `file_gone` when the store no longer has it.
+        """
+        report = ProgressReport.model_validate(claimed.content)
+        try:
+            if encoded_bytes(report.file_bytes) > room_bytes:
+                self._store.open(report.path).close()
+                return []
+            content = self._store.get(report.path)
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise ReportError(
+                    "file_gone", f"the store no longer has {report.path}; ask for the report again"
+                ) from error
+            raise
+        return [Attachment(report.file_name, _MEDIA_TYPES[report.path.rpartition(".")[2]], content)]
+
+    def sent(self, connection: "Connection", claimed: "Claimed") -> None:
+        """The request is sent, too."""
+        record_sent(connection, UUID(claimed.subject_key), recipients=claimed.recipients)
+
+    def waits(self, connection: "Connection", claimed: "Claimed", *, error_class: str, error: str) -> None:
+        """The request is as far as it was, and says what keeps it."""
+        record_mail_waits(connection, UUID(claimed.subject_key), error_class=error_class, error=error)
+
+    def failed(self, connection: "Connection", claimed: "Claimed", *, error_class: str, error: str) -> None:
+        """The request failed, too, for the same reason."""
+        record_failed(connection, UUID(claimed.subject_key), error_class=error_class, error=error)
+
+    def tidy_up(self, connection: "Connection", claimed: "Claimed") -> None:
+        """Remove the file: it is with whoever asked for it. One that cannot be removed stays, and the ledger
+        says that it is there.
+        """
+        report = ProgressReport.model_validate(claimed.content)
+        try:
+            self._store.discard(report.path)
+        except StoreError as error:
+            log.warning("report %s: %s", claimed.subject_key, error)
+        else:
+            record_file_removed(connection, UUID(claimed.subject_key))

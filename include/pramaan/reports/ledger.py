@@ -1,0 +1,421 @@
+"""The ledger of report requests: everything that is said to `ops.report_requests`.
+
+A request enters as `requested`. A builder takes it (`building`), stores the file, and in the same transaction
+queues the mail; it stays `building` until the mail server has taken the mail over (`sent`) or never will
+(`failed`). A builder is known to live by the advisory lock that its session holds: what a killed one had is
+free at once. With a database on another machine, keep-alives tell within two minutes.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal, LiteralString, cast
+from uuid import UUID
+
+from psycopg import errors
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from pramaan.database.connect import Connection
+from pramaan.database.wake import wake
+from pramaan.errors import ReportError
+from pramaan.mail.addresses import masked
+from pramaan.reports.rows import Totals
+
+__all__ = [
+    "MOST_ATTEMPTS",
+    "Builder",
+    "Built",
+    "Channel",
+    "Claimed",
+    "Format",
+    "NewRequest",
+    "ReportRequest",
+    "Status",
+    "count_builders",
+    "count_lately",
+    "count_waiting",
+    "enter",
+    "expired_files",
+    "find_request",
+    "is_in_hand",
+    "list_requests",
+    "newest_waiting",
+    "one_at_a_time",
+    "open_builder",
+    "record_download",
+    "record_failed",
+    "record_file_removed",
+    "record_mail_waits",
+    "record_sent",
+]
+
+Format = Literal["csv", "xlsx"]
+Status = Literal["requested", "building", "sent", "failed"]
+Channel = Literal["api", "page", "airflow", "cli", "schedule"]
+
+_BUILDER_LOCKS: Final = 0x50726D58
+"""First half of the advisory locks that live builders hold; the second is the builder's number."""
+
+MOST_ATTEMPTS: Final = 3
+"""More than so many builders do not die of a report by chance."""
+
+_RETRY_WAIT: Final = timedelta(seconds=30)
+_LONGEST_WAIT: Final = timedelta(days=1)
+
+_COLUMNS: LiteralString = """
+    request_id, batch_id, requested_by, by_operator, email, format, language, channel, expected_rows, status,
+    attempts, requested_at, building_at, as_of, built_at, handed_over_at, rows, bytes, path, file_removed_at,
+    totals, error_class, error
+"""
+
+_ENTER: LiteralString = """
+    insert into ops.report_requests (
+        request_id, batch_id, requested_by, by_operator, email, format, language, channel, sealed_password,
+        expected_rows, requested_at
+    )
+    select
+        coalesce(%(request_id)s, gen_random_uuid()),
+        %(batch_id)s, %(requested_by)s, %(by_operator)s, %(email)s, %(format)s, %(language)s, %(channel)s,
+        %(sealed_password)s, count(*), greatest(least(%(requested_at)s, now()), now() - interval '1 hour')
+    from raw.enrolments
+    where batch_id = %(batch_id)s and active
+    on conflict (request_id) do nothing
+    returning request_id
+"""
+
+_LIVING: LiteralString = """
+    select objid from pg_locks
+    where locktype = 'advisory' and objsubid = 2 and classid = %(builder_locks)s
+        and database = (select oid from pg_database where datname = current_database())
+"""
+
+_WAITS: LiteralString = f"""
+    next_attempt_at <= now()
+    and (
+        status = 'requested'
+        or (status = 'building' and built_at is null and builder::oid not in ({_LIVING}))
+    )
+"""
+
+_CLAIM: LiteralString = f"""
+    with next as (
+        select request_id from ops.report_requests
+        where {_WAITS}
+            and (%(request_id)s::uuid is null or request_id = %(request_id)s)
+            and (%(most_rows)s::integer is null or expected_rows <= %(most_rows)s)
+        order by requested_at, request_id
+        limit 1
+        for update skip locked
+    )
+
+    update ops.report_requests as claimed
+    set status = 'building', builder = %(builder)s, building_at = clock_timestamp(),
+        attempts = claimed.attempts + 1, error_class = null, error = null
+    from next
+    where claimed.request_id = next.request_id
+    returning claimed.request_id, claimed.batch_id, claimed.requested_by, claimed.by_operator, claimed.email,
+        claimed.format, claimed.language, claimed.sealed_password,
+        claimed.attempts as attempt, claimed.requested_at
+"""  # noqa: S608 - our own words
+
+_BUILT: LiteralString = """
+    update ops.report_requests
+    set built_at = clock_timestamp(), as_of = %(as_of)s, rows = %(rows)s, bytes = %(bytes)s, path = %(path)s,
+        totals = %(totals)s, sealed_password = null, builder = null
+    where request_id = %(request_id)s and status = 'building' and builder = %(builder)s
+"""
+
+_GIVE_BACK: LiteralString = """
+    update ops.report_requests
+    set status = case when requested_at < now() - %(longest)s then 'failed' else 'requested' end,
+        failed_at = case when requested_at < now() - %(longest)s then now() end,
+        builder = null, next_attempt_at = now() + %(wait)s, attempts = attempts - %(is_free)s::integer,
+        error_class = %(error_class)s, error = %(error)s
+    where request_id = %(request_id)s and status = 'building' and builder = %(builder)s
+"""
+
+_FAILED: LiteralString = """
+    update ops.report_requests
+    set status = 'failed', failed_at = clock_timestamp(), error_class = %(error_class)s, error = %(error)s,
+        builder = null, sealed_password = null
+    where request_id = %(request_id)s and status in ('requested', 'building')
+"""
+
+_SENT: LiteralString = """
+    update ops.report_requests
+    set status = 'sent', handed_over_at = clock_timestamp(), email = %(masked)s, error_class = null,
+        error = null
+    where request_id = %(request_id)s and status in ('building', 'failed') and built_at is not null
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRequest:
+    """What is asked for. `requested_at`: when that was, if not just now; `request_id`: one of the caller's
+    own.
+    """
+
+    batch_id: str
+    requested_by: str
+    by_operator: bool
+    email: str = field(repr=False)
+    format: Format
+    language: str
+    channel: Channel
+    sealed_password: bytes | None = field(default=None, repr=False)
+    requested_at: datetime | None = None
+    request_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRequest:
+    """A line of the ledger. `totals` once it is built."""
+
+    request_id: UUID
+    batch_id: str
+    requested_by: str
+    by_operator: bool
+    email: str = field(repr=False)
+    format: Format
+    language: str
+    channel: Channel
+    expected_rows: int
+    status: Status
+    attempts: int
+    requested_at: datetime
+    building_at: datetime | None
+    as_of: datetime | None
+    built_at: datetime | None
+    handed_over_at: datetime | None
+    rows: int | None
+    bytes: int | None
+    path: str | None
+    file_removed_at: datetime | None
+    totals: dict[str, int] | None
+    error_class: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A request that this builder is to build now, for the `attempt`th time."""
+
+    request_id: UUID
+    batch_id: str
+    requested_by: str
+    by_operator: bool
+    email: str = field(repr=False)
+    format: Format
+    language: str
+    sealed_password: bytes | None = field(repr=False)
+    attempt: int
+    requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A stored file: where it lies, and what is in it."""
+
+    as_of: datetime
+    rows: int
+    bytes: int
+    path: str
+    totals: Totals
+
+
+def enter(connection: Connection, request: NewRequest) -> UUID:
+    """Write a request down and wake the builders; returns its id.
+
+    Raises ReportError `report_already_running` while another of this requester for the batch is under way.
+    """
+    try:
+        with connection.transaction():
+            row = connection.execute(_ENTER, asdict(request)).fetchone()
+            wake(connection)
+    except errors.UniqueViolation as error:
+        raise ReportError(
+            "report_already_running",
+            f"a report of batch {request.batch_id} for {request.requested_by} is under way; see what became "
+            "of it before asking again",
+        ) from error
+    # No row: this very request was written before.
+    return cast(UUID, row[0] if row else request.request_id)
+
+
+def find_request(connection: Connection, request_id: UUID) -> ReportRequest | None:
+    """The request, if there is one."""
+    with connection.cursor(row_factory=class_row(ReportRequest)) as cursor:
+        query: LiteralString = f"select {_COLUMNS} from ops.report_requests where request_id = %s"  # noqa: S608 - our own words
+        return cursor.execute(query, (request_id,)).fetchone()
+
+
+def list_requests(
+    connection: Connection, *, requested_by: str | None = None, limit: int = 100
+) -> list[ReportRequest]:
+    """The newest requests first; of one requester, or of all."""
+    query: LiteralString = f"""
+        select {_COLUMNS} from ops.report_requests
+        where %(requested_by)s::text is null or requested_by = %(requested_by)s
+        order by requested_at desc, request_id limit %(limit)s
+    """  # noqa: S608 - our own words
+    with connection.cursor(row_factory=class_row(ReportRequest)) as cursor:
+        return cursor.execute(query, {"requested_by": requested_by, "limit": limit}).fetchall()
+
+
+def one_at_a_time(connection: Connection, *, requested_by: str) -> None:
+    """Let a requester's other requests wait for the end of the caller's transaction, to be counted then."""
+    connection.execute(
+        "select pg_advisory_xact_lock(hashtextextended('pramaan report ' || %s, 0))", (requested_by,)
+    )
+
+
+def count_lately(connection: Connection, *, requested_by: str, within: timedelta) -> int:
+    """How many reports a requester has asked for lately."""
+    row = connection.execute(
+        "select count(*) from ops.report_requests where requested_by = %s and channel <> 'schedule' "
+        "and entered_at > now() - %s",
+        (requested_by, within),
+    ).fetchone()
+    return cast(tuple[int], row)[0]
+
+
+def count_builders(connection: Connection) -> int:
+    """How many builders live."""
+    query: LiteralString = f"select count(*) from ({_LIVING}) as living"  # noqa: S608 - our own words
+    row = connection.execute(query, {"builder_locks": _BUILDER_LOCKS}).fetchone()
+    return cast(tuple[int], row)[0]
+
+
+def is_in_hand(connection: Connection, request_id: UUID) -> bool:
+    """Whether a living builder builds this report just now, or a sender hands its mail over."""
+    query: LiteralString = f"""
+        select exists (
+            select from ops.report_requests
+            where request_id = %(request_id)s and status = 'building' and builder::oid in ({_LIVING})
+        ) or exists (
+            select from ops.mails
+            where kind = 'progress_report' and subject_key = %(request_id)s::text
+                and status = 'queued' and lease_expires_at > now()
+        )
+    """  # noqa: S608 - our own words
+    values = {"request_id": request_id, "builder_locks": _BUILDER_LOCKS}
+    row = connection.execute(query, values).fetchone()
+    return bool(row and row[0])
+
+
+def newest_waiting(connection: Connection) -> datetime | None:
+    """When the newest of the reports that wait was asked for; None when none waits."""
+    query: LiteralString = f"select max(requested_at) from ops.report_requests where {_WAITS}"  # noqa: S608 - our own words
+    row = connection.execute(query, {"builder_locks": _BUILDER_LOCKS}).fetchone()
+    return cast(tuple[datetime | None], row)[0]
+
+
+def count_waiting(connection: Connection) -> int:
+    """How many reports are to be built that no living builder has."""
+    query: LiteralString = f"select count(*) from ops.report_requests where {_WAITS}"  # noqa: S608 - our own words
+    row = connection.execute(query, {"builder_locks": _BUILDER_LOCKS}).fetchone()
+    return cast(tuple[int], row)[0]
+
+
+class Builder:
+    """A builder's side of the ledger; made by `open_builder`, alive as long as its session."""
+
+    def __init__(self, connection: Connection, number: int) -> None:
+        self._connection = connection
+        self._number = number
+
+    def claim(self, *, most_rows: int | None = None, request_id: UUID | None = None) -> Claimed | None:
+        """Take the oldest request that waits, of at most so many expected rows, or this one; None when there
+        is none.
+        """
+        values: Mapping[str, object] = {
+            "builder": self._number,
+            "builder_locks": _BUILDER_LOCKS,
+            "most_rows": most_rows,
+            "request_id": request_id,
+        }
+        with self._connection.cursor(row_factory=class_row(Claimed)) as cursor:
+            return cursor.execute(_CLAIM, values).fetchone()
+
+    def record_built(self, claimed: Claimed, built: Built) -> bool:
+        """The file is stored; in the caller's transaction, with the mail about it. False when the request is
+        no longer this builder's.
+        """
+        values = asdict(built) | {"totals": Jsonb(asdict(built.totals)), **self._key(claimed)}
+        return self._connection.execute(_BUILT, values).rowcount == 1
+
+    def give_back(self, claimed: Claimed, *, error_class: str, error: str, is_free: bool = True) -> None:
+        """It could not be built for now: it is tried again, for a day at most. Without `is_free` the attempt
+        counts.
+        """
+        reason = {"error_class": error_class, "error": error, "is_free": is_free}
+        waits = {"wait": _RETRY_WAIT, "longest": _LONGEST_WAIT}
+        self._connection.execute(_GIVE_BACK, {**reason, **waits, **self._key(claimed)})
+
+    def _key(self, claimed: Claimed) -> dict[str, object]:
+        return {"request_id": claimed.request_id, "builder": self._number}
+
+
+@contextmanager
+def open_builder(connection: Connection) -> Iterator[Builder]:
+    """A builder for the block, known to others by the advisory lock that its session holds."""
+    number = secrets.randbelow(2**31)
+    # A machine that is gone says no goodbye.
+    connection.execute(
+        "set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 6"
+    )
+    connection.execute("select pg_advisory_lock(%s, %s)", (_BUILDER_LOCKS, number))
+    try:
+        yield Builder(connection, number)
+    finally:
+        if not connection.closed:
+            connection.execute("select pg_advisory_unlock(%s, %s)", (_BUILDER_LOCKS, number))
+
+
+def record_sent(connection: Connection, request_id: UUID, *, recipients: Sequence[str]) -> None:
+    """The mail server took the whole mail over."""
+    values = {"request_id": request_id, "masked": ", ".join(masked(one) for one in recipients)}
+    connection.execute(_SENT, values)
+
+
+def record_mail_waits(connection: Connection, request_id: UUID, *, error_class: str, error: str) -> None:
+    """It is built, and its mail is tried again later, and why."""
+    connection.execute(
+        "update ops.report_requests set error_class = %s, error = %s "
+        "where request_id = %s and status = 'building' and built_at is not null",
+        (error_class, error, request_id),
+    )
+
+
+def record_failed(connection: Connection, request_id: UUID, *, error_class: str, error: str) -> None:
+    """It will never be sent, and why."""
+    values = {"request_id": request_id, "error_class": error_class, "error": error}
+    connection.execute(_FAILED, values)
+
+
+def expired_files(connection: Connection, *, after: timedelta) -> list[tuple[UUID, str]]:
+    """Requests that ended so long ago, and where their files still lie."""
+    rows = connection.execute(
+        "select request_id, path from ops.report_requests "
+        "where path is not null and file_removed_at is null and status in ('sent', 'failed') "
+        "and coalesce(handed_over_at, built_at) < now() - %s",
+        (after,),
+    ).fetchall()
+    return cast(list[tuple[UUID, str]], rows)
+
+
+def record_file_removed(connection: Connection, request_id: UUID) -> None:
+    """The file is no longer in the store."""
+    connection.execute(
+        "update ops.report_requests set file_removed_at = now() where request_id = %s", (request_id,)
+    )
+
+
+def record_download(connection: Connection, request_id: UUID, *, channel: Literal["link"]) -> None:
+    """The file was fetched."""
+    connection.execute(
+        "insert into ops.report_downloads (request_id, channel) values (%s, %s)", (request_id, channel)
+    )

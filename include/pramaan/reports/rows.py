@@ -1,0 +1,402 @@
+"""The progress report of a batch, from Postgres to Arrow: everything that is asked of the warehouse for one.
+
+All of it is read in one transaction and so is of one instant, `as_of`. The rows lie in a file as they come,
+and are picked from it in the order in which they are printed. That order DuckDB finds, from names and ids
+alone: the collations of Postgres differ from build to build, and whole rows would not fit its memory.
+"""
+
+import io
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, LiteralString, cast
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg import sql
+
+from pramaan.database.connect import Connection
+from pramaan.errors import ReportError
+from pramaan.reports.columns import COLUMNS
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+__all__ = ["MOST_SCORED_CONTENTS", "Report", "Totals", "open_report"]
+
+MOST_SCORED_CONTENTS: Final = 1_000
+"""A column each; a feed that names more is broken."""
+
+_BLOCK_BYTES: Final = 2_000_000
+"""More than a row has: ten texts of 64 kB, every character a quote, which CSV doubles."""
+_CELLS_AT_ONCE: Final = 200_000
+
+_SETTINGS: LiteralString = "set local jit = off; set local work_mem = '64MB'; set local datestyle = 'ISO'"
+
+_BATCH: LiteralString = """
+    select batches.course_id, batches.name, courses.name, courses.leaf_count
+    from raw.batches
+    left join lateral (
+        select name, leaf_count from raw.courses
+        where courses.course_id = batches.course_id order by updated_at desc limit 1
+    ) as courses on true
+    where batches.batch_id = %s
+"""
+
+# Nobody's score can stand in a report but those of people who are in it. To ask for scored progress alone
+# would make Postgres expect too few rows, and read a large batch person by person.
+_SCORED: LiteralString = """
+    select progress.content_id
+    from raw.enrolments
+    inner join raw.progress using (user_id, batch_id)
+    where enrolments.batch_id = %(batch_id)s and enrolments.active and progress.course_id = %(course_id)s
+    group by progress.content_id
+    having max(progress.score) is not null
+    order by progress.content_id collate "C"
+    limit %(most)s
+"""
+
+# `is_shown`: whether the reader may see who it is. Progress is grouped before it is joined, so that Postgres
+# reads it person by person for a small batch, and in one go for one that is a good part of the table. By way
+# of text, a score is exactly what the feed says (as in marts.fct_certificate_decisions).
+_PEOPLE: LiteralString = """
+    select
+        enrolments.user_id,
+        case when is_shown then users.name end as user_name,
+        case when is_shown and users.email like '_%%@_%%' then
+            left(left(users.email, -1 - length(split_part(users.email, '@', -1))), 2)
+            || '***@' || split_part(users.email, '@', -1)
+        end as email,
+        case when is_shown then
+            nullif(right(translate(users.phone, translate(users.phone, '0123456789', ''), ''), 2), '')
+        end as mobile,
+        users.state,
+        users.district,
+        users.org_name,
+        case when is_shown then users.school_id end as school_id,
+        case when is_shown then users.school_name end as school_name,
+        case when is_shown then users.block end as block_name,
+        users.cluster as cluster_name,
+        users.user_type,
+        users.user_sub_type,
+        users.declared_board,
+        (enrolments.enrolled_at at time zone %(timezone)s)::date as enrolment_date,
+        (completions.completed_at at time zone %(timezone)s)::date as completion_date,
+        initcap(certificate.status) as certificate_status,
+        case
+            when completions.completed_at is not null then 100
+            else floor(
+                100.0 * least(coalesce(progressed.completed, 0), %(leaf_count)s::integer)
+                / %(leaf_count)s::integer
+            )
+        end::integer as progress,
+        round(progressed.mean_score, 1) as total_score,
+        coalesce(progressed.is_begun, false) as is_begun
+        {scores}
+    from raw.enrolments
+    left join raw.users on enrolments.user_id = users.user_id
+    cross join lateral (
+        select coalesce(%(tenants)s::text[] is null or users.tenant_id = any(%(tenants)s::text[]), false)
+            as is_shown
+    ) as reader
+    left join marts.fct_completions as completions
+        on enrolments.user_id = completions.user_id and enrolments.batch_id = completions.batch_id
+    left join (
+        select distinct on (user_id) user_id, status
+        from registry.certificates
+        where course_id = %(course_id)s and batch_id = %(batch_id)s
+        order by user_id, sequence desc
+    ) as certificate on enrolments.user_id = certificate.user_id
+    left join (
+        select
+            progress.user_id,
+            count(*) filter (where progress.status = 2) as completed,
+            bool_or(progress.status > 0) as is_begun,
+            avg(progress.score::text::numeric) as mean_score
+            {best_scores}
+        from raw.enrolments
+        inner join raw.progress using (user_id, batch_id)
+        where enrolments.batch_id = %(batch_id)s and enrolments.active
+            and progress.course_id = %(course_id)s
+        group by progress.user_id
+    ) as progressed on enrolments.user_id = progressed.user_id
+    where enrolments.batch_id = %(batch_id)s and enrolments.active
+"""
+
+# English sorts as Unicode's own order (CLDR's root collation) does.
+_ORDER: LiteralString = """
+    select row_number from people order by coalesce(user_name, '') collate en, user_id
+"""
+
+# What telemetry calls a click on a certificate: of the portal, and of the app, whose older versions name the
+# certificate and newer ones the course: that is a click on the user's newest certificate of it. A click on a
+# certificate that was re-issued since is one on its successor.
+_DOWNLOADED: LiteralString = """
+    select count(*)
+    from registry.certificates
+    where course_id = %(course_id)s and batch_id = %(batch_id)s and status = 'issued'
+        and exists (
+            select from raw.telemetry as clicks
+            where clicks.actor_id = certificates.user_id and clicks.eid = 'INTERACT'
+                and (clicks.event -> 'edata' ->> 'id' = 'profile-download-certificate'
+                    or clicks.event -> 'edata' ->> 'subtype' = 'DOWNLOAD_CERTIFICATE_CLICKED')
+                and case
+                    when clicks.object_id = certificates.course_id then not exists (
+                        select from registry.certificates as newer
+                        where newer.user_id = certificates.user_id
+                            and newer.course_id = certificates.course_id
+                            and newer.batch_id <> certificates.batch_id
+                            and (newer.issued_at, newer.batch_id)
+                                > (certificates.issued_at, certificates.batch_id)
+                    )
+                    else exists (
+                        select from registry.certificates as earlier
+                        where earlier.certificate_id = clicks.object_id
+                            and earlier.user_id = certificates.user_id
+                            and earlier.course_id = certificates.course_id
+                            and earlier.batch_id = certificates.batch_id
+                    )
+                end
+        )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a batch comes to."""
+
+    enrolled: int
+    in_progress: int
+    completed: int
+    certificates_issued: int
+    downloaded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report; its `batches` can be read once. `earliest_date` is the first of all dates in it, if there is
+    one.
+    """
+
+    batch_id: str
+    batch_name: str
+    course_id: str
+    course_name: str
+    as_of: datetime
+    scored_contents: tuple[str, ...]
+    batches: "pa.RecordBatchReader"
+    totals: Totals
+    earliest_date: date | None
+
+
+@contextmanager
+def open_report(
+    connection: Connection, batch_id: str, *, tenants: list[str] | None, zone: ZoneInfo
+) -> Iterator[Report]:
+    """The report of a batch, to be read within the block; Postgres is read before it begins.
+
+    Each record batch has the columns of `COLUMNS` and `score_<n>` (0 for the first of `scored_contents`):
+    text, `date32`, `int32` and `float64`, each null where there is nothing to say. Names and addresses are
+    those of people of `tenants` only; None: of everybody.
+
+    Raises ReportError for a batch that is not known, or has more scored contents than a table has columns.
+    """
+    import pyarrow as pa
+
+    with tempfile.TemporaryDirectory(prefix="pramaan-report-") as folder:
+        file = Path(folder) / "people.arrow"
+        with connection.transaction():
+            connection.execute("set transaction isolation level repeatable read, read only")
+            connection.execute(_SETTINGS)
+            now = cast(tuple[datetime], connection.execute("select now()").fetchone())[0]
+            known = cast(
+                tuple[str, str, str | None, int | None] | None,
+                connection.execute(_BATCH, (batch_id,)).fetchone(),
+            )
+            if known is None:
+                raise ReportError("batch_not_found", f"there is no batch {batch_id}")
+            course_id, batch_name, course_name, leaf_count = known
+            values: dict[str, object] = {
+                "batch_id": batch_id,
+                "course_id": course_id,
+                "leaf_count": leaf_count,
+                "tenants": tenants,
+                "timezone": zone.key,
+                "most": MOST_SCORED_CONTENTS + 1,
+            }
+            scored = _scored_contents(connection, values)
+            _keep(connection, values, scored, file)
+            (downloaded,) = cast(tuple[int], connection.execute(_DOWNLOADED, values).fetchone())
+        same = {
+            "collection_id": course_id,
+            "collection_name": course_name,
+            "batch_id": batch_id,
+            "batch_name": batch_name,
+        }
+        with pa.memory_map(str(file)) as kept:
+            people = pa.ipc.open_file(kept).read_all()
+            with _open_duckdb(people, folder) as asked:
+                totals, earliest_date = _summed_up(asked, downloaded)
+                order = asked.sql(_ORDER).to_arrow_table()["row_number"].combine_chunks()
+            yield Report(
+                batch_id=batch_id,
+                batch_name=batch_name,
+                course_id=course_id,
+                course_name=course_name or "",
+                as_of=now,
+                scored_contents=scored,
+                batches=_in_order(people, order, same, len(scored)),
+                totals=totals,
+                earliest_date=earliest_date,
+            )
+
+
+def _scored_contents(connection: Connection, values: dict[str, object]) -> tuple[str, ...]:
+    scored = tuple(str(content_id) for (content_id,) in connection.execute(_SCORED, values))
+    if len(scored) > MOST_SCORED_CONTENTS:
+        raise ReportError(
+            "too_many_contents",
+            f"batch {values['batch_id']} has scores in more than {MOST_SCORED_CONTENTS:,} contents; see what "
+            "its progress feed calls a content",
+        )
+    return scored
+
+
+def _keep(
+    connection: Connection,
+    values: dict[str, object],
+    scored: tuple[str, ...],
+    file: Path,
+) -> None:
+    """Everybody who is enrolled, as a file of Arrow."""
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+
+    arrow_types = {"text": pa.string(), "date": pa.date32(), "integer": pa.int32(), "score": pa.float64()}
+    types = {column.name: arrow_types[column.kind] for column in COLUMNS}
+    types |= {"is_begun": pa.bool_()} | {_score(n): pa.float64() for n in range(len(scored))}
+    contents = {f"content_{n}": content_id for n, content_id in enumerate(scored)}
+    query = sql.SQL("copy ({}) to stdout (format csv, header)").format(_people(len(scored)))
+    with connection.cursor() as cursor, cursor.copy(query, {**values, **contents}) as copy:
+        reader = pa_csv.open_csv(
+            io.BufferedReader(_Copied(copy), _BLOCK_BYTES),
+            read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES),
+            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=types,
+                null_values=[""],
+                true_values=["t"],
+                false_values=["f"],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+        with pa.ipc.new_file(str(file), reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+
+
+def _people(scored: int) -> sql.Composed:
+    """The statement, with a column for each scored content."""
+    best_scores = [
+        sql.SQL(", max(progress.score) filter (where progress.content_id = {}) as {}").format(
+            sql.Placeholder(f"content_{n}"), sql.Identifier(_score(n))
+        )
+        for n in range(scored)
+    ]
+    scores = [sql.SQL(", progressed.{}").format(sql.Identifier(_score(n))) for n in range(scored)]
+    return sql.SQL(_PEOPLE).format(scores=sql.SQL("").join(scores), best_scores=sql.SQL("").join(best_scores))
+
+
+def _score(n: int) -> str:
+    return f"score_{n}"
+
+
+@contextmanager
+def _open_duckdb(people: "pa.Table", folder: str) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A DuckDB that knows the table `people`, its rows numbered, and keeps in the folder what is too much."""
+    import duckdb
+    import pyarrow as pa
+
+    asked = duckdb.connect(
+        config={
+            "memory_limit": "192MB",
+            "threads": 1,
+            "temp_directory": folder,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    try:
+        asked.execute("set enable_progress_bar = false")
+        numbers = pa.array(range(people.num_rows), pa.int64())
+        asked.register("people", people.append_column("row_number", numbers))
+        yield asked
+    finally:
+        asked.close()
+
+
+def _summed_up(asked: "duckdb.DuckDBPyConnection", downloaded: int) -> tuple[Totals, date | None]:
+    """The totals, and the earliest date."""
+    ((*counts, earliest_date),) = asked.sql("""
+        select
+            count(*),
+            count(*) filter (where is_begun and completion_date is null),
+            count(completion_date),
+            count(*) filter (where certificate_status = 'Issued'),
+            least(min(enrolment_date), min(completion_date))
+        from people
+    """).fetchall()
+    enrolled, in_progress, completed, certificates_issued = counts
+    return Totals(enrolled, in_progress, completed, certificates_issued, downloaded), earliest_date
+
+
+def _in_order(
+    people: "pa.Table", order: "pa.Array", same: dict[str, str | None], scored: int
+) -> "pa.RecordBatchReader":
+    """The rows as they are printed; `same`: the columns that are the same in each."""
+    import pyarrow as pa
+
+    names = [*(column.name for column in COLUMNS), *map(_score, range(scored))]
+    schema = pa.schema(
+        [pa.field(name, pa.string()) if name in same else people.schema.field(name) for name in names]
+    )
+    step = _CELLS_AT_ONCE // len(names)
+
+    def batches() -> "Iterator[pa.RecordBatch]":
+        for first in range(0, len(order), step):
+            rows = people.take(order[first : first + step])
+            columns = [
+                pa.repeat(pa.scalar(same[name], pa.string()), len(rows))
+                if name in same
+                else rows[name].combine_chunks()
+                for name in names
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+class _Copied(io.RawIOBase):
+    """What a COPY sends, as a file."""
+
+    def __init__(self, copy: psycopg.Copy) -> None:
+        self._copy = copy
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        """As io.RawIOBase has it."""
+        if not self._left:
+            self._left = memoryview(self._copy.read())
+        count = min(len(buffer), len(self._left))
+        buffer[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count

@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
 from pramaan.host.airflow import AIRFLOW_PARTS, Connections, admin_password_file, airflow_environment
+from pramaan.host.airflow_health import POOLS
 from pramaan.host.platform import ensure_database, stop
 from pramaan.host.postgres import superuser_database_url
 from pramaan.host.postgres_binaries import find_binaries
@@ -91,6 +92,16 @@ def test_airflow_is_set_as_on_a_single_machine(services: dict[str, dict[str, Any
         set_there = {key: value for key, value in environment if key.startswith(OF_AIRFLOW_AND_DBT)}
         set_there.pop("AIRFLOW_ADMIN_PASSWORD", None)
         assert set_there == expected | OTHER_IN_CONTAINERS, name
+
+
+def test_every_pool_of_a_dag_is_made_in_containers_and_on_a_single_machine() -> None:
+    """Tasks of a pool that is not there are never scheduled, and nothing says so."""
+    dags = "".join(path.read_text() for path in (PROJECT_ROOT / "dags").glob("*.py"))
+    script = (PROJECT_ROOT / "include" / "docker" / "init.sh").read_text()
+    used = set(re.findall(r'pool="(\w+)"', dags))
+
+    assert used == set(POOLS) == set(re.findall(r"airflow pools set (\w+) ", script))
+    assert f"pools set reports {POOLS['reports']} " in script
 
 
 def test_the_home_is_that_of_the_image(services: dict[str, dict[str, Any]]) -> None:

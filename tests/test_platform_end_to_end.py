@@ -22,6 +22,7 @@ from playwright.sync_api import sync_playwright
 from pramaan.database.connect import Connection, connect
 from pramaan.feeds.landing import Landing
 from pramaan.host.postgres import embedded_database_url
+from pramaan.reports.ledger import ReportRequest, list_requests
 from pramaan.sample import write_sample
 from pramaan.settings import PROJECT_ROOT, Settings
 from worlds import PRAMAAN, free_port_base
@@ -165,8 +166,10 @@ def test_every_dag_is_documented_owned_tagged_and_retried(platform: Platform) ->
         assert details["owners"] == ["data-engineering"]
         assert details["tags"]
         assert details["description"]
-        # Several questions may wait for answers at once; nothing else runs beside itself.
-        assert details["max_active_runs"] == (64 if dag_id == "approve_held_issuance" else 1)
+        # Several questions may wait for answers at once, and a report be asked for while others are built;
+        # nothing else runs beside itself.
+        together = {"approve_held_issuance": 64, "send_reports": 16}
+        assert details["max_active_runs"] == together.get(dag_id, 1)
         for task in platform.api(f"dags/{dag_id}/tasks")["tasks"]:
             assert task["retries"] or re.search("watcher|tell_failure", task["task_id"]), task["task_id"]
 
@@ -289,6 +292,36 @@ def issuer_of(platform: Platform) -> str:
     ).strip()
 
 
+def test_a_report_asked_for_by_airflow_s_form_comes_by_mail(platform: Platform) -> None:
+    batch = json.loads(platform.pramaan("psql", "-Atc", "select to_json(min(batch_id)) from raw.enrolments"))
+    conf = {"batch": batch, "email": "mentor@example.org", "format": "xlsx", "language": "hi"}
+    with pytest.raises(HTTPError) as refused:
+        platform.api("dags/send_reports/dagRuns", {"logical_date": None, "conf": conf | {"format": "pdf"}})
+    refused.value.close()
+    assert refused.value.code == 400
+
+    platform.api("dags/send_reports/dagRuns", {"logical_date": None, "conf": conf})
+    with connect(embedded_database_url(platform.settings)) as connection:
+
+        def sent() -> list[ReportRequest]:
+            return [one for one in list_requests(connection) if one.status == "sent"]
+
+        (request,) = wait_until(sent)
+    assert (request.requested_by, request.channel, request.batch_id) == ("admin", "airflow", batch)
+    assert request.handed_over_at is not None
+    assert (request.handed_over_at - request.requested_at).total_seconds() < 60
+
+    (mail,) = [one for one in platform.outbox() if one["To"] == "mentor@example.org"]
+    assert str(request.request_id) in mail["Message-ID"]
+    (attachment,) = mail.iter_attachments()
+    assert attachment.get_content().startswith(b"PK")
+
+    unknown = {"logical_date": None, "conf": conf | {"batch": "nothing of ours"}}
+    run = platform.api("dags/send_reports/dagRuns", unknown)["dag_run_id"]
+    path = f"dags/send_reports/dagRuns/{run}"
+    assert wait_until(lambda: (platform.api(path)["state"] == "failed") or None)
+
+
 def test_the_first_admin_reads_by_cookie_and_writes_by_token_only(platform: Platform) -> None:
     token = platform.token()
     course = json.loads(platform.pramaan("psql", "-Atc", "select to_json(min(course_id)) from raw.courses"))
@@ -303,7 +336,7 @@ def test_the_first_admin_reads_by_cookie_and_writes_by_token_only(platform: Plat
     assert platform.status("DELETE", path, **bearer) == 404
 
 
-def test_the_certificates_page_stands_in_the_navigation(platform: Platform) -> None:
+def test_the_pages_stand_in_the_navigation(platform: Platform) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         page = browser.new_page()
@@ -311,10 +344,15 @@ def test_the_certificates_page_stands_in_the_navigation(platform: Platform) -> N
         page.fill("input[name=username]", "admin")
         page.fill("input[name=password]", platform.password())
         page.click("button[type=submit]")
-        page.get_by_role("link", name="Certificates").click()
+        page.get_by_role("button", name="Plugins").click()
+        page.get_by_role("menuitem", name="Certificates").click()
         inside = page.frame_locator("iframe[title=Certificates]")
         inside.get_by_role("link", name="Digital Classrooms for Every Teacher").click()
         inside.get_by_role("heading", level=1, name="Digital Classrooms for Every Teacher").wait_for()
+        page.get_by_role("button", name="Plugins").click()
+        page.get_by_role("menuitem", name="Reports").click()
+        inside = page.frame_locator("iframe[title=Reports]")
+        inside.get_by_role("heading", level=1, name="Reports").wait_for()
         browser.close()
 
 

@@ -8,6 +8,7 @@ import pytest
 from pramaan.database.connect import Connection
 from pramaan.database.wake import wake
 from pramaan.pipeline import Pipeline
+from pramaan.reports.asking import Asker, Wanted
 from pramaan.settings import Settings
 from pramaan.watch import Watch, Work
 from worlds import attach_everywhere, database_url, drop_finishers, finishers_waiting, load_and_decide
@@ -138,3 +139,18 @@ def test_a_landing_folder_that_cannot_be_listed_is_waited_for(
         folder.unlink()
         away.rename(folder)
         assert any("users" in name for name in news_within(watch))
+
+
+def test_a_report_that_is_asked_for_wakes_within_a_second(
+    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+) -> None:
+    drop_finishers(settings, tmp_path, 2)
+    load_and_decide(pipeline, connection)
+    with watching(settings, "reports") as watch:
+        assert news_within(watch, 1.5) == []
+        began = time.monotonic()
+        for name in ("meera", "ravi"):
+            asker = Asker(name, None, f"{name}@example.org")
+            pipeline.reports.ask(connection, asker, Wanted(batch_id="b", format="csv"), channel="api")
+            assert [one.split()[0] for one in news_within(watch)] == ["report"]
+        assert time.monotonic() - began < 3

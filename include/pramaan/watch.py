@@ -19,14 +19,16 @@ from pramaan.database.wake import CHANNEL
 from pramaan.errors import PramaanError
 from pramaan.feeds.landing import Landing
 from pramaan.quality.waiting import loads_to_check
+from pramaan.reports.office import ReportOffice
 from pramaan.settings import Settings
 
 __all__ = ["Watch", "Work"]
 
 log = logging.getLogger(__name__)
 
-Work = Literal["facts", "loads", "holds"]
-"""facts: to load, decide or issue; loads: to check; holds: to ask a person about."""
+Work = Literal["facts", "loads", "holds", "reports"]
+"""facts: to load, decide or issue; loads: to check; holds: to ask a person about; reports: to build,
+send or ask for."""
 
 _TELL_AGAIN_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.5
@@ -54,7 +56,8 @@ _FACTS: LiteralString = """
     select 'mail'
     where exists (
         select from ops.mails
-        where status = 'queued' and next_attempt_at < now() - interval '30 seconds'
+        where status = 'queued' and kind <> 'progress_report'
+            and next_attempt_at < now() - interval '30 seconds'
     )
 """
 
@@ -72,6 +75,7 @@ class Watch:
         self._url = url
         self._work: Work = work
         self._landing = Landing(settings.landing_url) if work == "facts" else None
+        self._office = ReportOffice(settings, url=url)
         self._connection: Connection | None = None
         self._told: dict[str, float] = {}
         self._tables_at = 0.0
@@ -133,6 +137,9 @@ class Watch:
         if self._work == "loads":
             if loads_to_check(connection):
                 yield "loads"
+            return
+        if self._work == "reports":
+            yield from self._office.news(connection)
             return
         query = _FACTS if self._work == "facts" else _HOLDS
         rows = connection.execute(query, {"asked_again_after": ASKED_AGAIN_AFTER}).fetchall()

@@ -16,12 +16,13 @@ import psycopg
 from pramaan.errors import HostError
 from pramaan.host.airflow import AIRFLOW_GROUP
 from pramaan.host.home import write_private
+from pramaan.reports.builders import MOST_BUILDERS
 
 if TYPE_CHECKING:
     from pramaan.host.supervisor import ProcessRecord
     from pramaan.settings import Settings
 
-__all__ = ["migrate_airflow", "unhealthy_parts"]
+__all__ = ["POOLS", "migrate_airflow", "unhealthy_parts"]
 
 _HEALTH: Final = {
     "metadatabase": "",
@@ -30,6 +31,9 @@ _HEALTH: Final = {
     "triggerer": "triggerer",
 }
 """What Airflow's health page calls a part -> its program."""
+
+POOLS: Final = {"issuance": os.cpu_count() or 1, "reports": MOST_BUILDERS}
+"""Pools that tasks run in, with their slots; `include/docker/init.sh` makes them in containers."""
 
 
 def migrate_airflow(
@@ -43,13 +47,12 @@ def migrate_airflow(
     version = importlib.metadata.version("apache-airflow")
     url = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     revision = _revision(url)
-    pools = {"issuance": os.cpu_count() or 1}
-    if revision and stamp.exists() and stamp.read_text() == f"{version} {revision} {pools}":
+    if revision and stamp.exists() and stamp.read_text() == f"{version} {revision} {POOLS}":
         return
     report("Airflow: bringing its database up to date")
     log = settings.home / "logs" / "airflow-migrate.log"
     commands = [["db", "migrate"]]
-    commands += [["pools", "set", name, str(slots), "Made by Pramaan"] for name, slots in pools.items()]
+    commands += [["pools", "set", name, str(slots), "Made by Pramaan"] for name, slots in POOLS.items()]
     with log.open("w", encoding="utf-8") as output:
         for command in commands:
             done = subprocess.run(  # noqa: S603 - built here
@@ -63,7 +66,7 @@ def migrate_airflow(
             )
             if done.returncode != 0:
                 raise HostError(f"Airflow's database could not be brought up to date: see {log}")
-    write_private(stamp, f"{version} {_revision(url)} {pools}")
+    write_private(stamp, f"{version} {_revision(url)} {POOLS}")
 
 
 def _revision(url: str) -> str:

@@ -8,7 +8,7 @@ from airflow.sdk import Asset, AssetWatcher
 
 from pramaan.orchestration.triggers import WorkTrigger
 
-__all__ = ["CERTIFICATES", "DECISIONS", "FACTS", "HOLDS", "LOADS", "RAW"]
+__all__ = ["CERTIFICATES", "DECISIONS", "FACTS", "HOLDS", "LOADS", "RAW", "REPORTS"]
 
 
 FACTS = Asset(
@@ -40,3 +40,10 @@ HOLDS = Asset(
     watchers=[AssetWatcher(name="holds", trigger=WorkTrigger("holds"))],
 )
 """Candidates that the gate holds until a person decides."""
+
+REPORTS = Asset(
+    name="reports",
+    uri="pramaan://reports",
+    watchers=[AssetWatcher(name="reports", trigger=WorkTrigger("reports"))],
+)
+"""Progress reports that somebody asked for, or that a schedule says are due."""

@@ -1,4 +1,4 @@
-"""Mounts Pramaan's API on Airflow's API server, and puts its page into the navigation. Nothing else lives
+"""Mounts Pramaan's API on Airflow's API server, and puts its pages into the navigation. Nothing else lives
 here: Airflow executes every file of this folder in each of its processes, down to every task's.
 """
 
@@ -22,7 +22,13 @@ class PramaanPlugin(AirflowPlugin):
             "href": f"{PREFIX}/certificates",
             "url_route": "certificates",
             "destination": "nav",
-        }
+        },
+        {
+            "name": "Reports",
+            "href": f"{PREFIX}/certificates/reports",
+            "url_route": "reports",
+            "destination": "nav",
+        },
     ]
 
     @cached_property

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import UUID
 
 import pytest
 from web_worlds import ASSERTION, CALLERS, Api, World, assert_problem, by_cookie, open_api
@@ -10,6 +11,7 @@ from web_worlds import ASSERTION, CALLERS, Api, World, assert_problem, by_cookie
 from pramaan.settings import PREFIX
 from pramaan.web.app import create_app
 from pramaan.web.pages import STYLESHEET
+from pramaan.web.reports import LINKS
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9v9z"/></svg>'
 BOARD_T = {
@@ -49,6 +51,12 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
         {"json": {"reason": "issued in error"}},
     ),
     "GET /v1/labels/{language}": ("/v1/labels/hi", {}),
+    "POST /v1/batches/{batch_id}/reports": (
+        "/v1/batches/reading-t/reports",
+        {"json": {"format": "csv", "email": "somebody@t.example", "language": "xx"}},
+    ),
+    "GET /v1/reports": ("/v1/reports", {}),
+    "GET /v1/reports/{request_id}": (f"/v1/reports/{UUID(int=0)}", {}),
     "GET /quality/{page}": ("/quality/index.html", {}),
 }
 """A request of every call that changes nothing, whoever makes it: of the same thing again, or of what is not
@@ -75,6 +83,9 @@ GET /v1/decisions                                  200    200     200       enro
 GET /v1/users/{user_id}/certificates               200    200     user      user      user     user     200      user
 POST /v1/certificates/{certificate_id}/revoke      early  early   403       cert      403      403      403      cert
 GET /v1/labels/{language}                          200    200     200       200       200      200      200      200
+POST /v1/batches/{batch_id}/reports                tongue tongue  batch     batch     batch    tongue   batch    batch
+GET /v1/reports                                    200    200     200       200       200      200      200      200
+GET /v1/reports/{request_id}                       report report  report    report    report   report   report   report
 GET /quality/{page}                                200    200     page      page      page     page     page     page
 """  # noqa: E501 - a table
 """What each caller is answered; a word stands for a status with its code."""
@@ -90,6 +101,9 @@ WORDS = {
     "cert": (404, "certificate_not_found"),
     "enrolment": (404, "enrolment_not_found"),
     "page": (404, "page_not_found"),
+    "batch": (404, "batch_not_found"),
+    "report": (404, "report_not_found"),
+    "tongue": (422, "unknown_language"),
     "image": (404, "signature_not_found"),
     "none": (404, "certificate_not_attached"),
     "taken": (409, "certificate_already_attached"),
@@ -163,7 +177,7 @@ def test_no_route_is_open_that_is_not_meant_to_be(standing_world: World) -> None
         for method in getattr(route, "methods", None) or ("GET",):
             if standing_world.api(None, method, path).status_code != 401:
                 open_routes.add(path)
-    assert open_routes == {"/openapi.json", STYLESHEET}
+    assert open_routes == {"/openapi.json", STYLESHEET, f"{LINKS}/file"}
     assert len(app.routes) > len(matrix())
 
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 from test_pages import png
+from web_report_worlds import MEERA, STATES, every_state, give_addresses, sent
 from web_worlds import ASSERTION, World
 
 from pramaan.web.app import create_app
@@ -182,6 +183,51 @@ def test_no_page_is_wider_than_its_window(browser: Browser, address: str, width:
         assert_fits(page, language)
 
 
+def test_a_report_is_asked_for_followed_and_scheduled(
+    browser: Browser, address: str, two_tenants: World
+) -> None:
+    give_addresses(two_tenants)
+    with reader(browser, address, "mentor_t") as page:
+        page.goto(f"{address}/pramaan/certificates/courses/reading")
+        page.get_by_role("link", name="Reports").click()
+        page.get_by_role("searchbox").fill("reading")
+        page.get_by_role("button", name="Search").click()
+        expect(page.get_by_label("E-mail")).to_have_value(MEERA)
+        page.get_by_label("Password").fill("short")
+        page.get_by_role("button", name="Ask for the report").click()
+        expect(page.get_by_role("alert")).to_contain_text("password_not_usable")
+        expect(page.get_by_role("radio", name="reading-t")).to_be_checked()
+        page.get_by_label("Password").fill("long enough")
+        page.get_by_role("button", name="Ask for the report").click()
+        expect(page.get_by_role("status")).to_contain_text("The report is asked for.")
+        expect(page.get_by_text("Waiting")).to_be_visible()
+        sent(two_tenants, two_tenants.one("select request_id from ops.report_requests"))
+        # It looks again by itself.
+        expect(page.get_by_text("To me***@mentors.example")).to_be_visible(timeout=20_000)
+        page.get_by_label("Each week").check()
+        page.get_by_role("radio", name="reading-t").check()
+        page.get_by_role("button", name="Ask for the report").click()
+        expect(page.get_by_role("status")).to_contain_text("The reports are scheduled.")
+        page.get_by_role("button", name="Remove the schedule of Batch").click()
+        expect(page.get_by_role("status")).to_contain_text("The schedule is removed.")
+    assert two_tenants.one("select count(*) from ops.report_schedules") == 0
+
+
+@pytest.mark.parametrize("language", ["en", "ur"])
+@pytest.mark.parametrize(("width", "colours"), [(360, "dark"), (1280, "light")])
+def test_the_page_of_reports_fits_and_can_be_read(  # noqa: PLR0917 - pytest passes them by name
+    browser: Browser, address: str, two_tenants: World, width: int, colours: str, language: str
+) -> None:
+    every_state(two_tenants)
+    window = {"viewport": {"width": width, "height": 800}, "color_scheme": colours}
+    with reader(browser, address, "mentor_t", **window) as page:
+        for query in ("", "&q=nothing", "&done=report_asked"):
+            page.goto(f"{address}/pramaan/certificates/reports?language={language}{query}")
+            expect(page.locator(".rows.reports > li")).to_have_count(len(STATES) + 1)
+            assert_fits(page, language)
+            assert page.evaluate(FAINT_TEXTS) == []
+
+
 def assert_fits(page: Page, language: str) -> None:
     """Nothing is to be scrolled sideways, and the page begins on the side where its language does."""
     root = "document.documentElement"
@@ -190,7 +236,10 @@ def assert_fits(page: Page, language: str) -> None:
     mark, current = page.locator(".mark").bounding_box(), page.locator("nav a").first.bounding_box()
     assert mark is not None
     assert current is not None
-    assert (mark["x"] > current["x"]) == (language == "ur")
+    if language == "ur":
+        assert mark["x"] + mark["width"] >= current["x"] + current["width"]
+    else:
+        assert mark["x"] <= current["x"]
 
 
 def test_whoever_is_not_signed_in_sees_where_to(browser: Browser, address: str) -> None:

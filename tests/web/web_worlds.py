@@ -103,7 +103,8 @@ _CHANGED = """
 
 _WRITTEN = ("registry.attachments", "registry.issuers", "registry.issuer_versions", "registry.images",
             "registry.template_versions", "registry.changes", "registry.certificates", "registry.grants",
-            "ops.changed_keys")  # fmt: skip
+            "ops.changed_keys", "ops.report_requests", "ops.report_schedules",
+            "ops.report_downloads")  # fmt: skip
 
 
 class Api:

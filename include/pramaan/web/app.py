@@ -2,7 +2,7 @@
 
 doors      what every request passes: size, sign-in, headers
 callers    what the caller may do and where
-routes     courses, issuers, templates, people, certificates, labels: the API
+routes     courses, issuers, templates, people, certificates, labels, reports: the API
 quality    Data Docs, for engineers
 pages      the pages for people
 """
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
+from pramaan.reports.office import ReportOffice
 from pramaan.settings import Settings
 from pramaan.web import (
     certificates,
@@ -25,6 +26,7 @@ from pramaan.web import (
     people,
     previews,
     quality,
+    reports,
     templates,
 )
 from pramaan.web.database import Database
@@ -34,8 +36,10 @@ from pramaan.web.sign_in import SignIn
 
 __all__ = ["create_app"]
 
-_PUBLIC: Final = ("/openapi.json", pages.STYLESHEET)
-"""What nobody need sign in for, for it holds no data: what the calls are, and how the pages look."""
+_PUBLIC: Final = ("/openapi.json", pages.STYLESHEET, reports.LINKS)
+"""What nobody need sign in for: what the calls are and how the pages look, which hold no data, and links that
+say themselves whom they are for.
+"""
 
 _FORMS: Final = (pages.PAGES,)
 """Pages whose forms prove where they come from."""
@@ -54,6 +58,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings()
         app.state.public_url = app.state.settings.public_base_url
+        app.state.office = ReportOffice(app.state.settings, url=database_url())
         database.open()
         try:
             yield
@@ -78,7 +83,18 @@ def create_app(
     )
     app.state.database = database
     handle_problems(app, refuse=pages.refuse)
-    for part in (courses, previews, issuers, templates, people, certificates, labels, quality, pages):
+    for part in (
+        courses,
+        previews,
+        issuers,
+        templates,
+        people,
+        certificates,
+        labels,
+        reports,
+        quality,
+        pages,
+    ):
         app.include_router(part.router)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
     return app

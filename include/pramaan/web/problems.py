@@ -23,6 +23,8 @@ from pramaan.errors import (
     DatabaseError,
     PramaanError,
     RegistryError,
+    ReportError,
+    StoreError,
     TemplateError,
     UnknownLanguageError,
 )
@@ -51,6 +53,7 @@ _DATABASE_AWAY: Final = (
 )
 
 _STATUS_OF_CODE: Final[dict[str, int]] = {
+    "batch_not_found": 404,
     "course_not_found": 404,
     "issuer_not_found": 404,
     "template_not_found": 404,
@@ -61,10 +64,15 @@ _STATUS_OF_CODE: Final[dict[str, int]] = {
     "certificate_not_issued": 409,
     "changed_meanwhile": 409,
     "issuer_already_exists": 409,
+    "report_already_running": 409,
     "signature_too_large": 413,
     "signature_not_an_image": 415,
+    "too_many_reports": 429,
 }
-"""Of what the registry refuses; every other of its codes says that the request cannot be used: 422."""
+"""Of what the rules refuse; every other of their codes says that the request cannot be used: 422."""
+
+_RETRY_AFTER: Final[dict[str, str]] = {"too_many_reports": "60"}
+"""Seconds after which there is a point in asking again."""
 
 
 class FieldProblem(BaseModel):
@@ -141,12 +149,23 @@ def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911 - a table of 
             return error
         case NotSignedInError():
             return ProblemError(401, "not_signed_in", str(error), headers={"WWW-Authenticate": "Bearer"})
-        case RegistryError():
-            return ProblemError(_STATUS_OF_CODE.get(error.code, 422), error.code, str(error))
+        case RegistryError() | ReportError():
+            status, wait = _STATUS_OF_CODE.get(error.code, 422), _RETRY_AFTER.get(error.code)
+            return ProblemError(
+                status, error.code, str(error), headers={"Retry-After": wait} if wait else None
+            )
         case UnknownLanguageError():
             return ProblemError(404, "language_not_found", str(error))
         case BusyError():
             return ProblemError(503, "busy", str(error), headers={"Retry-After": "5"})
+        case StoreError():
+            log.error("%s", error)
+            return ProblemError(
+                503,
+                "store_unavailable",
+                "the store cannot be reached right now; try again in a minute",
+                headers={"Retry-After": "60"},
+            )
         case RequestValidationError():
             return _invalid_request(error)
         case HTTPException():

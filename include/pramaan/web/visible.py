@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
+from uuid import UUID
 
 from fastapi import Depends, Request
 
@@ -9,11 +10,12 @@ from pramaan.certificates.bundled import vetted_template
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
 from pramaan.registry.attachments import Attachment, attachment_history
-from pramaan.registry.certificates import Certificate, find_certificate
+from pramaan.registry.certificates import Certificate, find_certificate, tenant_of_batch
 from pramaan.registry.changes import Channel
 from pramaan.registry.courses import Course, find_course
 from pramaan.registry.issuers import IssuerVersion, find_issuer
 from pramaan.registry.roles import Role
+from pramaan.reports.ledger import ReportRequest, find_request
 from pramaan.web.callers import Caller
 from pramaan.web.problems import not_found
 from pramaan.web.words import Assertion
@@ -27,6 +29,7 @@ __all__ = [
     "visible_course",
     "visible_history",
     "visible_issuer",
+    "visible_report",
 ]
 
 READERS: Final[tuple[Role, ...]] = ("viewer", "mentor", "badge_creator", "portal")
@@ -64,6 +67,19 @@ def visible_certificate(connection: Connection, certificate_id: str, *, caller: 
     found = find_certificate(connection, certificate_id)
     if found is None or not caller.may(*READERS, tenant_id=found.tenant_id):
         raise not_found("certificate", certificate_id)
+    return found
+
+
+def visible_report(connection: Connection, request_id: UUID, *, caller: Caller) -> ReportRequest:
+    """The request, to whoever made it and to admins of the batch's tenant. Raises ProblemError 404
+    `report_not_found` for one that the caller may not see, too.
+    """
+    found = find_request(connection, request_id)
+    if found is None or not (
+        found.requested_by == caller.username
+        or caller.may(tenant_id=tenant_of_batch(connection, found.batch_id) or "")
+    ):
+        raise not_found("report", str(request_id))
     return found
 
 

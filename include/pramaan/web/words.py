@@ -1,6 +1,6 @@
 """What callers send, as types: every text is free of control characters and has a bound."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Path, Query
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
@@ -20,6 +20,7 @@ __all__ = [
     "RequestBody",
     "Signatory",
     "Text",
+    "WantedReport",
 ]
 
 _CLEAN = r"^[^\x00-\x1f\x7f]*$"
@@ -115,3 +116,27 @@ class Reason(RequestBody):
     """Why something is done."""
 
     reason: Annotated[str, _REASON]
+
+
+class WantedReport(RequestBody):
+    """The report that is asked for."""
+
+    format: Literal["csv", "xlsx"]
+    email: Annotated[
+        str | None,
+        Field(
+            max_length=1000,
+            repr=False,
+            description="Where it goes; left out: to the requester's own address.",
+        ),
+    ] = None
+    language: Annotated[
+        str | None,
+        Field(max_length=100, description="Of headers and mail; left out: as `Accept-Language` asks."),
+    ] = None
+    password: Annotated[
+        str | None,
+        Field(
+            max_length=1000, repr=False, description="8 to 128 characters; makes the file an encrypted zip."
+        ),
+    ] = None

@@ -1,9 +1,9 @@
-"""The pages for people who assert certificates and do not speak HTTP: `/certificates`.
+"""The pages for people who assert certificates or ask for reports, and do not speak HTTP: `/certificates`.
 
 Plain HTML from the server, without a line of JavaScript: it works in a frame that may do little, and on an
 old telephone. What a page changes goes through the same doors, roles and registry functions as the API.
 
-routes      courses, assertions, issuers
+routes      courses, assertions, issuers, reports
 desk        who is at the page, and what it is made with
 forms       what a form may say, and the proof of where it comes from
 views       what a page shows, as records
@@ -19,6 +19,7 @@ from pramaan.web.pages.courses import router as courses
 from pramaan.web.pages.issuers import router as issuers
 from pramaan.web.pages.refusals import refuse
 from pramaan.web.pages.render import PAGES, STYLESHEET, stylesheet
+from pramaan.web.pages.reports import router as reports
 
 __all__ = ["PAGES", "STYLESHEET", "refuse", "router"]
 
@@ -27,3 +28,4 @@ router.add_api_route(STYLESHEET, stylesheet, include_in_schema=False)
 router.include_router(courses)
 router.include_router(assertions)
 router.include_router(issuers)
+router.include_router(reports)

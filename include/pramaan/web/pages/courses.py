@@ -1,6 +1,5 @@
 """The pages of courses: the list, and a course with its certificate, the form for it, and its history."""
 
-import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter
@@ -10,7 +9,7 @@ from pramaan.errors import RegistryError
 from pramaan.registry.attachments import attachment_in_force
 from pramaan.registry.courses import Course, list_courses, published_course
 from pramaan.web.pages.desk import Desk, DeskDep
-from pramaan.web.pages.forms import CertificateForm
+from pramaan.web.pages.forms import CertificateForm, clean
 from pramaan.web.pages.refusals import Refusal
 from pramaan.web.pages.render import PAGES
 from pramaan.web.pages.views import CertificateView, CourseRow, CoursesView, CourseView, Names, done_text
@@ -26,14 +25,13 @@ __all__ = ["course_page", "router"]
 router = APIRouter(prefix=PAGES, include_in_schema=False)
 
 _ON_A_PAGE: Final = 50
-_LONGEST_SEARCH: Final = 200
 _OFFERS: Final = {"with": True, "without": False}
 
 
 @router.get("")
 def courses(desk: DeskDep, q: str = "", offers: str = "", after: str = "") -> HTMLResponse:
     """The courses of the reader's tenants, with what they offer."""
-    search, after = _clean(q), _clean(after)
+    search, after = clean(q), clean(after)
     with desk.database.connection() as connection:
         listed = list_courses(
             connection,
@@ -104,8 +102,3 @@ def _is_published(connection: "Connection", course_id: str) -> bool:
     except RegistryError:
         return False
     return True
-
-
-def _clean(text: str) -> str:
-    """A text to look for, without control characters: Postgres takes no NUL."""
-    return "".join(one for one in text if unicodedata.category(one) != "Cc").strip()[:_LONGEST_SEARCH]

@@ -5,7 +5,8 @@ Every form carries a seal that only a page of ours could have given to this user
 where a form comes from must say: from here.
 """
 
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
@@ -16,8 +17,10 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from pydantic import BaseModel, ValidationError
 
 from pramaan.errors import SettingsError
+from pramaan.reports.asking import Wanted
+from pramaan.reports.schedules import Cadence
 from pramaan.web.problems import FieldProblem, ProblemError
-from pramaan.web.words import Assertion, IssuerDetails, NewIssuer
+from pramaan.web.words import Assertion, IssuerDetails, NewIssuer, WantedReport
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -31,15 +34,18 @@ __all__ = [
     "IssuerForm",
     "Purpose",
     "RemovalForm",
+    "ReportForm",
     "Seals",
+    "clean",
     "require_same_site",
 ]
 
-Purpose = Literal["certificate", "removal", "issuer"]
+Purpose = Literal["certificate", "removal", "issuer", "report", "schedule"]
 
 Body = TypeVar("Body", bound=BaseModel)
 
 _VALID_SECONDS: Final = 4 * 60 * 60
+_LONGEST_SEARCH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,43 @@ class IssuerForm:
             "email": self.email.strip() or None,
             "signatory": signatory if any(text.strip() for text in signatory.values() if text) else None,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ReportForm:
+    """A report as it was filled in; `q` is what the batches were searched for."""
+
+    seal: Annotated[str, Form()] = ""
+    q: Annotated[str, Form()] = ""
+    batch_id: Annotated[str, Form()] = ""
+    format: Annotated[str, Form()] = "xlsx"
+    when: Annotated[str, Form()] = "now"
+    email: Annotated[str, Form()] = field(default="", repr=False)
+    password: Annotated[str, Form()] = field(default="", repr=False)
+
+    def wanted(self, *, language: str) -> Wanted:
+        """The report that is asked for. Raises ProblemError 422 `invalid_request` naming the fields."""
+        values = {
+            "format": self.format,
+            "email": self.email.strip() or None,
+            "language": language,
+            "password": self.password or None,
+        }
+        return Wanted(**_checked(WantedReport, values).model_dump(), batch_id=self.batch_id)
+
+    def cadence(self) -> Cadence | None:
+        """How often it is asked for; None: now. Raises ProblemError 422 `invalid_request`."""
+        values = {"when": None if self.when == "now" else self.when}
+        return _checked(_Repetition, values).when
+
+
+class _Repetition(BaseModel):
+    when: Cadence | None
+
+
+def clean(text: str) -> str:
+    """A text to look for, without control characters: Postgres takes no NUL."""
+    return "".join(one for one in text if unicodedata.category(one) != "Cc").strip()[:_LONGEST_SEARCH]
 
 
 def _number(text: str) -> float | None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from pramaan.settings import PREFIX
 from pramaan.web.pages.render import PAGES, Frame
 from pramaan.web.pages.texts import FIELD_OF_CODE, FIELDS, REFUSALS, UNEXPECTED
+from pramaan.web.reports import LINKS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -50,22 +51,26 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class RefusalView:
-    """A page that only refuses."""
+    """A page that only refuses; `section` is where it stands among the others, if anywhere."""
 
     refusal: Refusal
     sign_in: str
+    section: str
 
 
 def refuse(request: "Request", problem: "ProblemError") -> "Response":
     """A page to a browser that asked for a page, the problem document to everybody else."""
     root = str(request.scope.get("root_path", ""))
     path = str(request.scope["path"]).removeprefix(root)
-    is_page = path == PAGES or path.startswith(f"{PAGES}/")
+    is_page = any(path == one or path.startswith(f"{one}/") for one in (PAGES, LINKS))
     if not is_page or "text/html" not in request.headers.get("accept", ""):
         return problem.response()
     template = {401: "sign_in.html", 403: "no_role.html" if problem.code == NO_ROLE else "refused.html"}
     back = path if request.method == "GET" else PAGES
-    view = RefusalView(Refusal.of(problem), sign_in=_sign_in(root, back))
+    is_of_reports = path.startswith((LINKS, f"{PAGES}/reports"))
+    view = RefusalView(
+        Refusal.of(problem), sign_in=_sign_in(root, back), section="reports" if is_of_reports else ""
+    )
     page = Frame.of(request).page(template.get(problem.status, "refused.html"), view, status=problem.status)
     page.headers.update(problem.headers)
     return page

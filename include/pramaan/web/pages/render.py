@@ -4,7 +4,7 @@ import hashlib
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -12,8 +12,9 @@ from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -35,6 +36,7 @@ PAGES: Final = "/certificates"
 STYLESHEET: Final = f"{PAGES}/pages.css"
 """What nobody need sign in for: the page that asks people to sign in has a face, too."""
 
+_MEGABYTE: Final = 1_000_000
 _TEMPLATES: Final = PROJECT_ROOT / "templates" / "pages"
 
 
@@ -82,6 +84,16 @@ class Frame:
     def when(self, instant: datetime) -> str:
         """An instant as a person writes it, in our time zone."""
         return format_datetime(instant, "d MMM y, HH:mm", tzinfo=self.zone, locale=_locale(self.language))
+
+    def day(self, day: date) -> str:
+        """A calendar day as a person writes it."""
+        return format_date(day, "d MMM y", locale=_locale(self.language))
+
+    def size(self, size_bytes: int) -> str:
+        """How large a file is."""
+        kilobytes = max(size_bytes / 1000, 0.1)
+        unit, value = ("kilobyte", kilobytes) if size_bytes < _MEGABYTE else ("megabyte", kilobytes / 1000)
+        return format_unit(round(value, 1), f"digital-{unit}", "short", locale=_locale(self.language))
 
     def number(self, value: int) -> str:
         """A count with its separators, as India groups them."""

@@ -5,10 +5,21 @@ from typing import Final
 
 from pramaan.localisation import gettext_noop
 
-__all__ = ["DONE", "FIELDS", "FIELD_OF_CODE", "LITERALS", "REASONS", "REFUSALS", "UNEXPECTED"]
+__all__ = [
+    "DONE",
+    "FAILED",
+    "FAILURES",
+    "FIELDS",
+    "FIELD_OF_CODE",
+    "LITERALS",
+    "REASONS",
+    "REFUSALS",
+    "UNEXPECTED",
+]
 
 LITERALS: Final[Mapping[str, str]] = {
     "allowed": "A-Z a-z 0-9 . _ : -",
+    "csv": "CSV (.zip)",
     "email": "office@example.org",
     "formats": "PNG, JPEG, SVG",
     "id": "ganga-academy",
@@ -17,6 +28,8 @@ LITERALS: Final[Mapping[str, str]] = {
     "place": "Airflow",
     "tenant": "TENANT",
     "web": "https://",
+    "xlsx": "Excel (.xlsx)",
+    "zip": "AES ZIP",
 }
 """What is the same in every language and stands in texts by these names."""
 
@@ -73,6 +86,28 @@ REFUSALS: Final[Mapping[str, str]] = {
         "The page was open too long. Load it again, look at your entries, and send it."
     ),
     "form_not_trusted": gettext_noop("This form did not come from these pages, so nothing was changed."),
+    "batch_not_found": gettext_noop("Choose a batch. There is no such one in your tenants."),
+    "report_already_running": gettext_noop(
+        "A report of this batch is under way for you already. Wait until it has been sent, then ask again."
+    ),
+    "too_many_reports": gettext_noop("You have asked for very many reports within an hour. Try again later."),
+    "email_needed": gettext_noop("No address of yours is known here. Fill in where the report is to go."),
+    "email_not_usable": gettext_noop("This is no e-mail address that mail can be sent to."),
+    "email_not_allowed": gettext_noop(
+        "Reports hold personal details, so they go to your own address or to one of your organisation only."
+    ),
+    "password_not_usable": gettext_noop("This password cannot be used. It needs 8 to 128 characters."),
+    "password_not_kept": gettext_noop(
+        "A password is not kept, so reports that are sent by themselves cannot have one. "
+        "Leave it empty, or ask for the report now."
+    ),
+    "report_not_found": gettext_noop(
+        "This link leads to no report, or has expired: links work for seven days. Ask for the report again."
+    ),
+    "mentor_needed": gettext_noop(
+        "Reports are for people with the role mentor in a tenant. Ask your administrator for it."
+    ),
+    "store_unavailable": gettext_noop("The file cannot be reached right now. Try again in a minute."),
     "database_unavailable": gettext_noop("This cannot be reached right now. Try again in a few seconds."),
     "route_not_found": gettext_noop("There is no such page."),
 }
@@ -96,13 +131,23 @@ FIELDS: Final[Mapping[str, str]] = {
     "signatory_name": _A_NAME,
     "signatory_designation": gettext_noop("At most 200 characters."),
     "signature": gettext_noop("Choose the file again."),
+    "batch_id": _CHOOSE,
+    "format": _CHOOSE,
+    "when": _CHOOSE,
+    "password": gettext_noop("8 to 128 characters, or empty."),
 }
 """Form field -> what it takes, shown where it was refused."""
 
 FIELD_OF_CODE: Final[Mapping[str, str]] = {
+    "batch_not_found": "batch_id",
+    "email_needed": "email",
+    "email_not_allowed": "email",
+    "email_not_usable": "email",
     "issuer_already_exists": "id",
     "issuer_not_found": "issuer_id",
     "issuer_of_other_tenant": "issuer_id",
+    "password_not_kept": "password",
+    "password_not_usable": "password",
     "signature_not_an_image": "signature",
     "signature_too_large": "signature",
     "signature_unsafe": "signature",
@@ -125,6 +170,28 @@ REASONS: Final[Mapping[str, str]] = {
 }
 """Decision -> why these people would not get the certificate."""
 
+FAILURES: Final[Mapping[str, str]] = {
+    "batch_not_found": gettext_noop("The batch is no longer there."),
+    "connection_lost": gettext_noop("The mail server took the mail not once in many attempts."),
+    "deferred": gettext_noop("The mail server took the mail not once in many attempts."),
+    "file_gone": gettext_noop("The file was lost before it was sent. Ask for the report again."),
+    "message_refused": gettext_noop("The mail server refused the mail."),
+    "recipient_refused": gettext_noop(
+        "The mail server refused the address. Look whether it is right, then ask for the report again."
+    ),
+    "too_many_contents": gettext_noop("The batch has scores in more contents than a table has columns."),
+    "too_many_rows": gettext_noop(
+        "The batch has more people than a sheet has rows. Ask for the report as %(csv)s."
+    ),
+    "unavailable": gettext_noop("Something that it needs was not there. It is tried again by itself."),
+}
+"""Error class of a report -> what happened and what to do."""
+
+FAILED: Final = gettext_noop(
+    "Something went wrong on our side. Ask again; if it stays, tell your administrator."
+)
+"""For every other class."""
+
 DONE: Final[Mapping[str, str]] = {
     "asserted": gettext_noop("The certificate is asserted. It counts for completions from now on."),
     "updated": gettext_noop("The certificate is updated. The change counts for completions from now on."),
@@ -132,5 +199,8 @@ DONE: Final[Mapping[str, str]] = {
     "unchanged": gettext_noop("Nothing was changed: these details were in force already."),
     "issuer_added": gettext_noop("The issuer is added. You can now choose it for a certificate."),
     "issuer_changed": gettext_noop("The issuer is changed. The change counts for completions from now on."),
+    "report_asked": gettext_noop("The report is asked for. It comes by mail within 30 minutes."),
+    "report_scheduled": gettext_noop("The reports are scheduled. They come by mail, by themselves."),
+    "schedule_removed": gettext_noop("The schedule is removed. No more reports come from it."),
 }
 """What an address says was done -> its words. Any other text in an address says nothing."""

@@ -1,0 +1,213 @@
+"""Progress reports: asked for (`/v1/batches/{batch_id}/reports`), followed (`/v1/reports`), and fetched by
+the signed link in a mail whose report was too large to be attached (`/reports/file?token=...`).
+
+A link needs no sign-in: it says itself which report it is of, for whom, and since when.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final, Self, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from pramaan.errors import StoreError
+from pramaan.localisation import negotiate
+from pramaan.mail.addresses import masked
+from pramaan.reports.asking import Asker, Wanted, may_still_have
+from pramaan.reports.files import file_name
+from pramaan.reports.ledger import (
+    Format,
+    ReportRequest,
+    Status,
+    find_request,
+    list_requests,
+    record_download,
+)
+from pramaan.reports.office import ReportOffice
+from pramaan.store import Store
+from pramaan.web.callers import CallerDep
+from pramaan.web.database import DatabaseDep
+from pramaan.web.problems import ProblemError, problem_responses
+from pramaan.web.visible import visible_report
+from pramaan.web.words import IdInPath, WantedReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+    from zoneinfo import ZoneInfo
+
+    from pramaan.settings import Settings
+
+__all__ = ["LINKS", "OfficeDep", "router"]
+
+LINKS: Final = "/reports"
+"""Where signed links stand in the app; nobody need sign in there."""
+
+_LONGEST_TOKEN: Final = 4096
+_PART_BYTES: Final = 256 * 1024
+_MEDIA_TYPES: Final = {
+    "zip": "application/zip",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+router = APIRouter(tags=["reports"])
+
+
+class ReportBody(BaseModel):
+    """A request for a report, and what became of it."""
+
+    request_id: UUID
+    batch_id: str
+    requested_by: str
+    email: str = Field(description="Masked to everybody else, and to its requester once it is sent.")
+    format: Format
+    status: Status = Field(description="sent: a mail server took the whole mail over.")
+    requested_at: datetime
+    built_at: datetime | None
+    handed_over_at: datetime | None
+    rows: int | None
+    bytes: int | None = Field(description="Of the file.")
+    error_class: str | None
+    error: str | None = Field(description="Why it failed, or what it waits for.")
+
+    @classmethod
+    def seen_by(cls, username: str, request: ReportRequest) -> Self:
+        """The request as this user may see it."""
+        fields = {name: getattr(request, name) for name in cls.model_fields}
+        if username != request.requested_by and request.status != "sent":
+            fields["email"] = masked(request.email)
+        return cls(**fields)
+
+
+class ReportsBody(BaseModel):
+    """The caller's own requests, the newest first."""
+
+    reports: list[ReportBody]
+
+
+async def _office_of(request: Request) -> ReportOffice:
+    return cast(ReportOffice, request.app.state.office)
+
+
+OfficeDep = Annotated[ReportOffice, Depends(_office_of)]
+"""The reports of this home."""
+
+
+@router.post(
+    "/v1/batches/{batch_id}/reports",
+    status_code=202,
+    responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
+)
+def ask(  # noqa: PLR0917 - the framework passes them by name
+    batch_id: IdInPath,
+    body: WantedReport,
+    caller: CallerDep,
+    database: DatabaseDep,
+    office: OfficeDep,
+    request: Request,
+    response: Response,
+) -> ReportBody:
+    """Ask for the progress report of a batch. It is mailed within thirty minutes."""
+    language = body.language
+    if language is None:
+        language = negotiate(request.headers.get("accept-language"))
+    wanted = Wanted(
+        batch_id=batch_id,
+        format=body.format,
+        language=language,
+        email=body.email,
+        password=body.password,
+    )
+    asker = Asker.of(caller.username, caller.grants)
+    with database.connection() as connection:
+        request_id = office.ask(connection, asker, wanted, channel="api")
+        entered = visible_report(connection, request_id, caller=caller)
+    response.headers["location"] = f"{request.scope.get('root_path', '')}/v1/reports/{request_id}"
+    return ReportBody.seen_by(caller.username, entered)
+
+
+@router.get("/v1/reports", responses=problem_responses(401, 422, 503))
+def reports(
+    caller: CallerDep, database: DatabaseDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> ReportsBody:
+    """The reports that the caller asked for, the newest first."""
+    with database.connection() as connection:
+        listed = list_requests(connection, requested_by=caller.username, limit=limit)
+    return ReportsBody(reports=[ReportBody.seen_by(caller.username, one) for one in listed])
+
+
+@router.get("/v1/reports/{request_id}", responses=problem_responses(401, 404, 422, 503))
+def report(request_id: UUID, caller: CallerDep, database: DatabaseDep) -> ReportBody:
+    """What became of a request, for whoever made it and for admins of the batch's tenant."""
+    with database.connection() as connection:
+        found = visible_report(connection, request_id, caller=caller)
+    return ReportBody.seen_by(caller.username, found)
+
+
+@router.api_route(f"{LINKS}/file", methods=["GET", "HEAD"], include_in_schema=False)
+def linked_file(request: Request, database: DatabaseDep, office: OfficeDep, token: str = "") -> Response:
+    """The file of a report, to whoever has the link to it, for as long as its requester may see the batch.
+    Each time it is fetched is recorded.
+
+    The token is a query's: of those Airflow's log masks what is called so, of paths nothing.
+    """
+    settings: Settings = request.app.state.settings
+    # Before any connection is taken: anybody may knock here.
+    linked = office.key.linked(token) if len(token) <= _LONGEST_TOKEN else None
+    if linked is None:
+        raise _no_such_file()
+    request_id, requested_by = linked
+    with database.connection() as connection:
+        found = find_request(connection, request_id)
+        if found is None or found.requested_by != requested_by or not may_still_have(connection, found):
+            raise _no_such_file()
+        path = _path(found)
+        headers = _headers(found, path, zone=settings.zone)
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        file = _open(Store(settings.store_url), path)
+        record_download(connection, request_id, channel="link")
+    return StreamingResponse(_parts(file), headers=headers)
+
+
+def _no_such_file() -> ProblemError:
+    return ProblemError(404, "report_not_found", "the link leads to no report, or has expired")
+
+
+def _path(request: ReportRequest) -> str:
+    """Where the file lies, also of one not sent yet: where only the mail server's answer was lost, the link
+    is in somebody's hands.
+    """
+    if request.path is None or request.file_removed_at is not None or request.status == "failed":
+        raise _no_such_file()
+    return request.path
+
+
+def _open(store: Store, path: str) -> "BinaryIO":
+    try:
+        return store.open(path)
+    except StoreError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise _no_such_file() from error
+        raise
+
+
+def _headers(request: ReportRequest, path: str, *, zone: "ZoneInfo") -> dict[str, str]:
+    suffix = path.rpartition(".")[2]
+    assert request.as_of is not None  # noqa: S101 - there is a file
+    name = file_name(request.batch_id, as_of=request.as_of, zone=zone, suffix=suffix)
+    return {
+        "content-type": _MEDIA_TYPES[suffix],
+        "content-length": str(request.bytes),
+        "content-disposition": f'attachment; filename="{name}"',
+        "cache-control": "no-store",
+        "referrer-policy": "no-referrer",
+    }
+
+
+def _parts(file: "BinaryIO") -> "Iterator[bytes]":
+    with file:
+        while part := file.read(_PART_BYTES):
+            yield part

@@ -1,6 +1,7 @@
 """`pramaan bench`: every figure that is claimed, measured here."""
 
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-BENCHMARKS = ("feeds", "pipeline", "render", "api", "issue", "setup")
+BENCHMARKS = ("feeds", "pipeline", "render", "api", "issue", "report", "setup")
 
 
 @click.command()
@@ -46,10 +47,11 @@ BENCHMARKS = ("feeds", "pipeline", "render", "api", "issue", "setup")
     show_default=True,
     help="issue: progress rows under a batch; 0: none.",
 )
+@click.option("--people", default=100_000, show_default=True, help="report: how many are in the large batch.")
 @json_option
 def bench(name: str | None, *, as_json: bool, **sizes: Any) -> None:
     """Measure NAME (all when left out) and write its section of BENCHMARKS.md."""
-    from pramaan.bench.report import write_section
+    from pramaan.bench.sections import write_section
     from pramaan.settings import PROJECT_ROOT
 
     for chosen in [name] if name else BENCHMARKS:
@@ -64,29 +66,23 @@ def bench(name: str | None, *, as_json: bool, **sizes: Any) -> None:
 
 
 def _measure(name: str, sizes: dict[str, Any]) -> "list[Measurement]":
-    if name == "pipeline":
-        from pramaan.bench import pipeline
+    module = import_module(f"pramaan.bench.{'reports' if name == 'report' else name}")
+    measured: list[Measurement]
+    match name:
+        case "feeds":
+            from pramaan.bench.scratch import scratch_pipeline
 
-        return pipeline.run(oulad=sizes["oulad"])
-    if name == "render":
-        from pramaan.bench import render
-
-        return render.run(renders=sizes["renders"])
-    if name == "api":
-        from pramaan.bench import api
-
-        return api.run()
-    if name == "issue":
-        from pramaan.bench import issue
-
-        chosen = issue.Sizes(sizes["seconds"], sizes["at_once"], sizes["idle_minutes"], sizes["history"])
-        return issue.run(chosen, report=step)
-    if name == "setup":
-        from pramaan.bench import setup
-
-        return setup.run()
-    from pramaan.bench import feeds
-    from pramaan.bench.scratch import scratch_pipeline
-
-    with scratch_pipeline() as (_, scratch):
-        return feeds.run(scratch, rows=sizes["rows"])
+            with scratch_pipeline() as (_, scratch):
+                measured = module.run(scratch, rows=sizes["rows"])
+        case "pipeline":
+            measured = module.run(oulad=sizes["oulad"])
+        case "render":
+            measured = module.run(renders=sizes["renders"])
+        case "issue":
+            chosen = (sizes["seconds"], sizes["at_once"], sizes["idle_minutes"], sizes["history"])
+            measured = module.run(module.Sizes(*chosen), report=step)
+        case "report":
+            measured = module.run(people=sizes["people"], report=step)
+        case _:
+            measured = module.run()
+    return measured

@@ -133,8 +133,15 @@ class Settings(BaseSettings):
     @property
     def mail_server_url(self) -> str:
         """The mail server to hand mail to: the configured one, else the embedded one."""
-        if self.smtp_url is not None:
-            return self.smtp_url.get_secret_value()
+        return self.smtp_url.get_secret_value() if self.smtp_url else self._embedded_mail_server_url
+
+    @property
+    def delivers_mail(self) -> bool:
+        """Whether mail leaves this machine; the embedded server keeps it."""
+        return self.mail_server_url != self._embedded_mail_server_url
+
+    @property
+    def _embedded_mail_server_url(self) -> str:
         return f"smtp://127.0.0.1:{self.mail_port}"
 
     @property

@@ -85,7 +85,7 @@ class AskingRules:
         Raises SettingsError for domains that are none.
         """
         domains = domains_in(settings.report_domains, variable="PRAMAAN_REPORT_DOMAINS")
-        is_open = not domains and settings.smtp_url is None
+        is_open = not domains and not settings.delivers_mail
         return cls(None if is_open else domains, settings.reports_per_hour)
 
 

@@ -25,7 +25,7 @@ down: setup ## Stop everything that runs for this checkout's home
 # The quick tests first: most mistakes show within a minute.
 test: tools ## Run the test suite
 	@$(PYTEST) -n auto --dist loadfile -m "not slow and not long" $(ARGS)
-	@$(PYTEST) -m "slow and not long" $(ARGS)
+	@$(PYTEST) -n auto --dist loadfile -m "slow and not long" $(ARGS)
 
 test-all: test ## Run the test suite and the long chaos and soak tests
 	@$(PYTEST) -m long --timeout=3600 $(ARGS)

@@ -262,8 +262,11 @@ def test_what_the_gate_holds_is_issued_when_a_person_approves_it(platform: Platf
     instance = asked["task_instance"]
     path = (
         f"dags/approve_held_issuance/dagRuns/{instance['dag_run_id']}/taskInstances/{instance['task_id']}"
-        f"/{instance['map_index']}/hitlDetails"
+        f"/{instance['map_index']}"
     )
+    # Airflow does not hear an answer that comes between the question and the task's falling asleep.
+    wait_until(lambda: (platform.api(path)["state"] == "awaiting_input") or None)
+    path = f"{path}/hitlDetails"
     platform.api(path, {"chosen_options": ["Approve: issue them"], "params_input": {}}, method="PATCH")
 
     def issued() -> bool:

@@ -36,8 +36,8 @@ _LONGEST_CELL: Final = 16_383
 _FORMULA_STARTS: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """The last four: full-width forms of the first, which some spreadsheets read as those."""
 _LONGEST_ID_IN_NAME: Final = 60
-_COMPRESSION: Final = 3
-"""Of 9: twice as fast as the usual 6, for a tenth more bytes."""
+_COMPRESSION: Final = 1
+"""Of 9: the quickest; the usual 6 takes twice as long for a quarter fewer bytes."""
 
 _DATE: Final = "%d/%m/%Y"
 _INSTANT: Final = "%d/%m/%Y %H:%M:%S"

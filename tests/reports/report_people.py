@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 from pramaan.database.connect import Connection
@@ -232,7 +234,10 @@ def opened(
     connection: Connection, batch_id: str = "b", *, tenants: list[str] | None = None
 ) -> Iterator[Report]:
     """The batch's report, as of people of some tenants, or of all."""
-    with open_report(connection, batch_id, tenants=tenants, zone=INDIA) as report:
+    with (
+        TemporaryDirectory() as folder,
+        open_report(connection, batch_id, tenants=tenants, zone=INDIA, folder=Path(folder)) as report,
+    ):
         yield report
 
 

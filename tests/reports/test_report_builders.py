@@ -1,6 +1,7 @@
 """Building and sending: what a builder takes, what it leaves, and what becomes of a builder that dies."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,6 +69,21 @@ def test_without_a_server_what_is_built_waits(office: ReportOffice, connection: 
     with running_server(Temper()) as port:
         assert work(office, port=port) == Worked(sent=1)
     assert line(connection, request).status == "sent"
+
+
+def test_what_killed_builders_left_is_swept_once_it_is_old(
+    office: ReportOffice, connection: Connection, settings: Settings
+) -> None:
+    scratch = settings.home / "run" / "reports"
+    for name, hours in (("old", 7), ("under way", 1)):
+        (scratch / name).mkdir(parents=True)
+        (scratch / name / "people.arrow").write_text("Asha Rao")
+        then = time.time() - hours * 3600
+        os.utime(scratch / name, (then, then))
+    ask(office, connection)
+    assert office.work(server_url=lambda: None) == Worked(built=1)
+    assert [left.name for left in scratch.iterdir()] == ["under way"]
+    shutil.rmtree(scratch)
 
 
 def test_a_batch_that_went_away_fails_in_words(office: ReportOffice, connection: Connection) -> None:

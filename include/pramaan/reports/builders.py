@@ -4,11 +4,14 @@ Any number of builders may be at work at once. One of them takes whatever has wa
 small reports only, which so never wait behind large ones.
 """
 
+import contextlib
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -22,7 +25,6 @@ from pramaan.reports.ledger import (
     MOST_ATTEMPTS,
     Builder,
     Claimed,
-    count_builders,
     open_builder,
     record_failed,
 )
@@ -43,8 +45,8 @@ _SMALL_ROWS: Final = 10_000
 _LARGE_LOCK: Final = 0x5072616D61616E05
 """Advisory lock of the one builder that takes large reports, too."""
 
-_OUT_OF_MEMORY: Final = ("MemoryError", "OutOfMemoryException")
-"""Python's and DuckDB's: perhaps another process had the memory, perhaps the report is too large."""
+_OLDEST_SCRATCH_SECONDS: Final = 6 * 60 * 60
+"""Longer than any report is built."""
 
 
 @dataclass(slots=True)
@@ -72,10 +74,8 @@ def work(
     worked = Worked()
     is_done = False
     with open_builder(connection) as builder:
-        if count_builders(connection) == 1:
-            # What a builder that was killed left on this machine.
-            shutil.rmtree(means.folder, ignore_errors=True)
         means.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sweep(means.folder)
         while not is_done:
             with _large_lock(connection, wanted=request_id is None) as has_large_lock:
                 most_rows = None if has_large_lock or request_id else _SMALL_ROWS
@@ -111,15 +111,25 @@ def _build(connection: "Connection", builder: Builder, claimed: Claimed, *, mean
     except Exception as error:  # noqa: BLE001 - one report never stops the others
         # Neither its words nor its trace, which may quote a name.
         log.error("report %s: %s", claimed.request_id, type(error).__name__)  # noqa: TRY400
-        is_out_of_memory = type(error).__name__ in _OUT_OF_MEMORY
-        if is_out_of_memory or _passes(error):
+        if _passes(error):
             told = str(error) if isinstance(error, PramaanError) else type(error).__name__
-            builder.give_back(claimed, error_class="unavailable", error=told, is_free=not is_out_of_memory)
+            # Perhaps another process had the memory, perhaps the report is too large.
+            is_free = not isinstance(error, MemoryError)
+            builder.give_back(claimed, error_class="unavailable", error=told, is_free=is_free)
             return "given_back"
         error_class, told = "internal_error", f"it cannot be built: {type(error).__name__}"
     record_failed(connection, claimed.request_id, error_class=error_class, error=told)
     discard_files(claimed, means=means)
     return "failed"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what builders that were killed left: it has names, and a workbook before it is encrypted."""
+    oldest = time.time() - _OLDEST_SCRATCH_SECONDS
+    for left in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if left.stat().st_mtime < oldest:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _require_survivors(claimed: Claimed) -> None:
@@ -129,9 +139,9 @@ def _require_survivors(claimed: Claimed) -> None:
 
 
 def _passes(error: Exception) -> bool:
-    """Whether a fault is none of the report's and may be gone when it is tried again."""
+    """Whether a fault may be gone when the report is tried again."""
     cause = error.__cause__ if isinstance(error, DatabaseError) else error
-    return isinstance(cause, StoreError | psycopg.OperationalError | OSError)
+    return isinstance(cause, StoreError | psycopg.OperationalError | OSError | MemoryError)
 
 
 def _send(worked: Worked, send: Callable[[int | None], Sent], *, most_bytes: int | None) -> bool:

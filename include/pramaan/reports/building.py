@@ -54,14 +54,17 @@ def build_report(connection: Connection, builder: Builder, claimed: Claimed, *, 
     asker = asker_of(connection, claimed.requested_by, by_operator=claimed.by_operator)
     require_batch(connection, asker, claimed.batch_id)
     password = means.key.unsealed(claimed.sealed_password) if claimed.sealed_password else None
-    with tempfile.TemporaryDirectory(dir=means.folder) as folder:
+    with tempfile.TemporaryDirectory(dir=means.folder) as name_of_folder:
+        folder = Path(name_of_folder)
         with (
             connect(means.database_url, application="pramaan report") as reading,
-            open_report(reading, claimed.batch_id, tenants=asker.tenants, zone=means.zone) as report,
+            open_report(
+                reading, claimed.batch_id, tenants=asker.tenants, zone=means.zone, folder=folder
+            ) as report,
         ):
             suffix = file_suffix(claimed.format, is_encrypted=password is not None)
             name = file_name(claimed.batch_id, as_of=report.as_of, zone=means.zone, suffix=suffix)
-            file = Path(folder) / "report"
+            file = folder / "report"
             write_report(
                 report,
                 file,

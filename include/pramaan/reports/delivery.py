@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pramaan.errors import ReportError, StoreError
 from pramaan.mail.messages import Attachment, ProgressReport, encoded_bytes
+from pramaan.reports.files import MEDIA_TYPES
 from pramaan.reports.ledger import record_failed, record_file_removed, record_mail_waits, record_sent
 
 if TYPE_CHECKING:
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["ReportCourier"]
 
 log = logging.getLogger(__name__)
-
-_MEDIA_TYPES: Final = {
-    "zip": "application/zip",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 
 
 class ReportCourier:
@@ -47,7 +43,7 @@ class ReportCourier:
                     "file_gone", f"the store no longer has {report.path}; ask for the report again"
                 ) from error
             raise
-        return [Attachment(report.file_name, _MEDIA_TYPES[report.path.rpartition(".")[2]], content)]
+        return [Attachment(report.file_name, MEDIA_TYPES[report.path.rpartition(".")[2]], content)]
 
     def sent(self, connection: "Connection", claimed: "Claimed") -> None:
         """The request is sent, too."""

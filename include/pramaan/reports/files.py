@@ -24,7 +24,13 @@ from pramaan.reports.rows import Report
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MOST_SHEET_ROWS", "file_name", "file_suffix", "write_report"]
+__all__ = ["MEDIA_TYPES", "MOST_SHEET_ROWS", "file_name", "file_suffix", "write_report"]
+
+MEDIA_TYPES: Final = {
+    "zip": "application/zip",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+"""By how a file's name ends."""
 
 MOST_SHEET_ROWS: Final = 1_048_576
 """Of a sheet, its header among them (ECMA-376 has no limit; Excel has this one)."""

@@ -6,7 +6,6 @@ alone: the collations of Postgres differ from build to build, and whole rows wou
 """
 
 import io
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -195,64 +194,65 @@ class Report:
 
 @contextmanager
 def open_report(
-    connection: Connection, batch_id: str, *, tenants: list[str] | None, zone: ZoneInfo
+    connection: Connection, batch_id: str, *, tenants: list[str] | None, zone: ZoneInfo, folder: Path
 ) -> Iterator[Report]:
     """The report of a batch, to be read within the block; Postgres is read before it begins.
 
     Each record batch has the columns of `COLUMNS` and `score_<n>` (0 for the first of `scored_contents`):
     text, `date32`, `int32` and `float64`, each null where there is nothing to say. Names and addresses are
-    those of people of `tenants` only; None: of everybody.
+    those of people of `tenants` only; None: of everybody. Meanwhile the rows lie in `folder`, whose owner
+    removes it.
 
-    Raises ReportError for a batch that is not known, or has more scored contents than a table has columns.
+    Raises ReportError for a batch that is not known, or has more scored contents than a table has columns,
+    MemoryError when even names and ids are too many.
     """
     import pyarrow as pa
 
-    with tempfile.TemporaryDirectory(prefix="pramaan-report-") as folder:
-        file = Path(folder) / "people.arrow"
-        with connection.transaction():
-            connection.execute("set transaction isolation level repeatable read, read only")
-            connection.execute(_SETTINGS)
-            now = cast(tuple[datetime], connection.execute("select now()").fetchone())[0]
-            known = cast(
-                tuple[str, str, str | None, int | None] | None,
-                connection.execute(_BATCH, (batch_id,)).fetchone(),
-            )
-            if known is None:
-                raise ReportError("batch_not_found", f"there is no batch {batch_id}")
-            course_id, batch_name, course_name, leaf_count = known
-            values: dict[str, object] = {
-                "batch_id": batch_id,
-                "course_id": course_id,
-                "leaf_count": leaf_count,
-                "tenants": tenants,
-                "timezone": zone.key,
-                "most": MOST_SCORED_CONTENTS + 1,
-            }
-            scored = _scored_contents(connection, values)
-            _keep(connection, values, scored, file)
-            (downloaded,) = cast(tuple[int], connection.execute(_DOWNLOADED, values).fetchone())
-        same = {
-            "collection_id": course_id,
-            "collection_name": course_name,
+    file = folder / "people.arrow"
+    with connection.transaction():
+        connection.execute("set transaction isolation level repeatable read, read only")
+        connection.execute(_SETTINGS)
+        now = cast(tuple[datetime], connection.execute("select now()").fetchone())[0]
+        known = cast(
+            tuple[str, str, str | None, int | None] | None,
+            connection.execute(_BATCH, (batch_id,)).fetchone(),
+        )
+        if known is None:
+            raise ReportError("batch_not_found", f"there is no batch {batch_id}")
+        course_id, batch_name, course_name, leaf_count = known
+        values: dict[str, object] = {
             "batch_id": batch_id,
-            "batch_name": batch_name,
+            "course_id": course_id,
+            "leaf_count": leaf_count,
+            "tenants": tenants,
+            "timezone": zone.key,
+            "most": MOST_SCORED_CONTENTS + 1,
         }
-        with pa.memory_map(str(file)) as kept:
-            people = pa.ipc.open_file(kept).read_all()
-            with _open_duckdb(people, folder) as asked:
-                totals, earliest_date = _summed_up(asked, downloaded)
-                order = asked.sql(_ORDER).to_arrow_table()["row_number"].combine_chunks()
-            yield Report(
-                batch_id=batch_id,
-                batch_name=batch_name,
-                course_id=course_id,
-                course_name=course_name or "",
-                as_of=now,
-                scored_contents=scored,
-                batches=_in_order(people, order, same, len(scored)),
-                totals=totals,
-                earliest_date=earliest_date,
-            )
+        scored = _scored_contents(connection, values)
+        _keep(connection, values, scored, file)
+        (downloaded,) = cast(tuple[int], connection.execute(_DOWNLOADED, values).fetchone())
+    same = {
+        "collection_id": course_id,
+        "collection_name": course_name,
+        "batch_id": batch_id,
+        "batch_name": batch_name,
+    }
+    with pa.memory_map(str(file)) as kept:
+        people = pa.ipc.open_file(kept).read_all()
+        with _open_duckdb(people, folder) as asked:
+            totals, earliest_date = _summed_up(asked, downloaded)
+            order = asked.sql(_ORDER).to_arrow_table()["row_number"].combine_chunks()
+        yield Report(
+            batch_id=batch_id,
+            batch_name=batch_name,
+            course_id=course_id,
+            course_name=course_name or "",
+            as_of=now,
+            scored_contents=scored,
+            batches=_in_order(people, order, same, len(scored)),
+            totals=totals,
+            earliest_date=earliest_date,
+        )
 
 
 def _scored_contents(connection: Connection, values: dict[str, object]) -> tuple[str, ...]:
@@ -317,7 +317,7 @@ def _score(n: int) -> str:
 
 
 @contextmanager
-def _open_duckdb(people: "pa.Table", folder: str) -> "Iterator[duckdb.DuckDBPyConnection]":
+def _open_duckdb(people: "pa.Table", folder: Path) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A DuckDB that knows the table `people`, its rows numbered, and keeps in the folder what is too much."""
     import duckdb
     import pyarrow as pa
@@ -326,7 +326,7 @@ def _open_duckdb(people: "pa.Table", folder: str) -> "Iterator[duckdb.DuckDBPyCo
         config={
             "memory_limit": "192MB",
             "threads": 1,
-            "temp_directory": folder,
+            "temp_directory": str(folder),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
@@ -336,6 +336,8 @@ def _open_duckdb(people: "pa.Table", folder: str) -> "Iterator[duckdb.DuckDBPyCo
         numbers = pa.array(range(people.num_rows), pa.int64())
         asked.register("people", people.append_column("row_number", numbers))
         yield asked
+    except duckdb.OutOfMemoryException as error:
+        raise MemoryError from error
     finally:
         asked.close()
 

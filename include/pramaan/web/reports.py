@@ -16,7 +16,7 @@ from pramaan.errors import StoreError
 from pramaan.localisation import negotiate
 from pramaan.mail.addresses import masked
 from pramaan.reports.asking import Asker, Wanted, may_still_have
-from pramaan.reports.files import file_name
+from pramaan.reports.files import MEDIA_TYPES, file_name
 from pramaan.reports.ledger import (
     Format,
     ReportRequest,
@@ -47,10 +47,6 @@ LINKS: Final = "/reports"
 
 _LONGEST_TOKEN: Final = 4096
 _PART_BYTES: Final = 256 * 1024
-_MEDIA_TYPES: Final = {
-    "zip": "application/zip",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 
 router = APIRouter(tags=["reports"])
 
@@ -199,7 +195,7 @@ def _headers(request: ReportRequest, path: str, *, zone: "ZoneInfo") -> dict[str
     assert request.as_of is not None  # noqa: S101 - there is a file
     name = file_name(request.batch_id, as_of=request.as_of, zone=zone, suffix=suffix)
     return {
-        "content-type": _MEDIA_TYPES[suffix],
+        "content-type": MEDIA_TYPES[suffix],
         "content-length": str(request.bytes),
         "content-disposition": f'attachment; filename="{name}"',
         "cache-control": "no-store",

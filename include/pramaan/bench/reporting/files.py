@@ -52,15 +52,16 @@ def measure_files(
 def _build(database_url: str, timezone: str, format_: Format) -> tuple[float, float, int, int]:
     zone = ZoneInfo(timezone)
     took, read = [], []
-    with tempfile.TemporaryDirectory() as folder, connect(database_url) as connection:
-        file = Path(folder) / "report"
+    with tempfile.TemporaryDirectory() as name, connect(database_url) as connection:
+        folder = Path(name)
+        file = folder / "report"
         for _ in range(_TIMES):
             began = perf_counter()
-            with open_report(connection, LARGE, tenants=None, zone=zone) as rows:
+            with open_report(connection, LARGE, tenants=None, zone=zone, folder=folder) as rows:
                 write_report(rows, file, format=format_, language="en", zone=zone, password=None)
             took.append(perf_counter() - began)
             began = perf_counter()
-            with open_report(connection, LARGE, tenants=None, zone=zone) as rows:
+            with open_report(connection, LARGE, tenants=None, zone=zone, folder=folder) as rows:
                 for _batch in rows.batches:
                     pass
             read.append(perf_counter() - began)

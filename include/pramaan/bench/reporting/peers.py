@@ -67,7 +67,7 @@ def _write_all(database_url: str, timezone: str) -> dict[str, float]:
     with (
         tempfile.TemporaryDirectory() as folder,
         connect(database_url) as connection,
-        open_report(connection, LARGE, tenants=None, zone=zone) as report,
+        open_report(connection, LARGE, tenants=None, zone=zone, folder=Path(folder)) as report,
     ):
         names = headers(report.scored_contents, language="en")
         cells = report.batches.read_all()

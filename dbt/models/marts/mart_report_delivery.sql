@@ -24,7 +24,9 @@ final as (
         count(*) filter (where status = 'failed') as failed,
         count(*) filter (where status in ('requested', 'building')) as under_way,
         count(*) filter (where is_breach) as breaches,
-        percentile_cont(0.5) within group (order by seconds) as p50_seconds,
+        round(
+            (percentile_cont(0.5) within group (order by seconds))::numeric, 3
+        )::double precision as p50_seconds,
         round(
             (percentile_cont(0.95) within group (order by seconds))::numeric, 3
         )::double precision as p95_seconds,

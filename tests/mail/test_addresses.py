@@ -53,6 +53,19 @@ def test_a_sender_has_a_name_or_none() -> None:
         "Board of Education", "board@example.org"
     )
     assert Sender.parse("pramaan@localhost").host == "localhost"
+    assert Sender.parse('"Rao, Asha (Dr.)" <asha@example.org>').name == "Rao, Asha (Dr.)"
+
+
+@pytest.mark.parametrize(
+    "several_or_broken",
+    [
+        "a@b.org, c@d.org", "a@b.org c@d.org", "Team: a@b.org, c@d.org;", "Asha <a@b.org> Rao", "a@b.org>",
+        "a@", "<", '"', ".<u", " .\\", "Pramaan <", "Rao, Asha <a@b.org>",
+    ],
+)  # fmt: skip
+def test_a_sender_is_one_address(several_or_broken: str) -> None:
+    with pytest.raises(SettingsError, match="PRAMAAN_MAIL_FROM"):
+        Sender.parse(several_or_broken)
 
 
 def test_several_addresses_in_a_setting() -> None:

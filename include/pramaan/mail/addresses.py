@@ -7,7 +7,7 @@ internationalised domain is written in its ASCII form.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from email.utils import parseaddr
+from email.utils import getaddresses
 from typing import Final, Self
 
 from pramaan.errors import SettingsError
@@ -41,12 +41,13 @@ class Sender:
     @classmethod
     def parse(cls, mail_from: str) -> Self:
         """Raises SettingsError when it is no single ASCII address."""
-        name, address = parseaddr(mail_from)
-        if not (is_sendable(address) and mail_from.isprintable()):
+        # All of them: whether parseaddr takes the first of several depends on the version of Python.
+        found = getaddresses([mail_from])
+        if len(found) != 1 or not is_sendable(found[0][1]) or not mail_from.isprintable():
             raise SettingsError(
                 "PRAMAAN_MAIL_FROM: is no address such as certificates@example.org or Name <address>"
             )
-        return cls(name, address)
+        return cls(*found[0])
 
     @property
     def host(self) -> str:

@@ -137,12 +137,16 @@ class Decision:
 
 
 def canonical_json(row: Row) -> str:
-    """A row as JSON text: keys sorted, no whitespace, characters as they are, instants ISO 8601 with Z."""
+    """A row as JSON text: keys sorted, no whitespace, characters as they are, instants ISO 8601 with Z.
+
+    An empty text is null, as in a CSV file, which cannot tell the two apart: formats may not decide a tie.
+    """
 
     def text(value: date) -> str:
         return value.isoformat().replace("+00:00", "Z")
 
-    return json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=text)
+    known = {name: None if value == "" else value for name, value in row.items()}
+    return json.dumps(known, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=text)
 
 
 def _newest_rows(rows: Iterable[Row], *, key: Sequence[str]) -> dict[tuple[Any, ...], Row]:

@@ -1,11 +1,11 @@
 """Fixtures named for a state of the world. One real Postgres, a fresh database a test."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -15,7 +15,7 @@ from pramaan.host.platform import ensure_database, stop
 from pramaan.host.postgres import superuser_database_url
 from pramaan.pipeline import Pipeline
 from pramaan.settings import Settings
-from worlds import database_url, empty_database, free_port_base
+from worlds import database_url, empty_database, fast_disk, free_port_base
 
 OULAD = Path(__file__).resolve().parents[2] / "shared" / "data" / "oulad" / "to_feeds.py"
 
@@ -28,16 +28,17 @@ def _clean_environment() -> None:
 
 
 @pytest.fixture(scope="session")
-def session_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def session_settings() -> Iterator[Settings]:
     """A home of its own for the test session; its Postgres is migrated and has the rules deployed."""
-    settings = Settings(home=tmp_path_factory.mktemp("home"), port_base=free_port_base())
-    try:
-        Pipeline(settings, url=ensure_database(settings)).prepare()
-        _let_postgres_forget(settings)
-        yield settings
-    finally:
-        stop(settings)
-        shutil.rmtree((settings.home / "postgres").resolve(), ignore_errors=True)
+    with TemporaryDirectory(prefix="pramaan-tests-", dir=fast_disk()) as home:
+        Path(home).chmod(0o755)
+        settings = Settings(home=Path(home), port_base=free_port_base())
+        try:
+            Pipeline(settings, url=ensure_database(settings)).prepare()
+            _let_postgres_forget(settings)
+            yield settings
+        finally:
+            stop(settings)
 
 
 def _let_postgres_forget(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ __all__ = [
     "drop_finishers",
     "drop_rows",
     "empty_database",
+    "fast_disk",
     "finishers_waiting",
     "free_port_base",
     "load_and_decide",
@@ -47,6 +49,7 @@ PRAMAAN = Path(sys.executable).with_name("pramaan")
 
 TESTER = Actor("test", "cli")
 LONG_AGO = datetime(2012, 1, 1, tzinfo=UTC)
+_ENOUGH_BYTES = 4_000_000_000
 NAMES = ("Asha Rao", "सुनीता शर्मा", "முத்துலட்சுமி ராஜன்", "محمد عارف قریشی", "José Ngô")
 
 
@@ -137,6 +140,14 @@ def open_hold(connection: Connection, course_id: str) -> int:
     ).fetchone()
     assert row is not None
     return int(str(row[0]))
+
+
+def fast_disk() -> Path | None:
+    """Memory, where there is enough of it: a database a test, of a thousand files each, is made there in a
+    tenth of the time.
+    """
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > _ENOUGH_BYTES else None
 
 
 def store_files(settings: Settings) -> list[Path]:

@@ -192,13 +192,14 @@ def test_an_error_comes_out_of_the_child_as_it_was(press: Press, connection: Con
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("deaths", [32, pytest.param(200, marks=pytest.mark.long)])
 def test_killed_again_and_again_no_innocent_is_failed(
-    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path, deaths: int
 ) -> None:
     finishers_waiting(settings, pipeline, connection, tmp_path, count=400)
     dice = random.Random(4)
     kills = most = 0
-    while kills < 100:
+    while kills < deaths:
         children = [
             subprocess.Popen([sys.executable, "-W", "ignore", "-c", WORKER], stdin=subprocess.PIPE)
             for _ in range(4)

@@ -9,12 +9,13 @@ import pytest
 from homes import MakeHome, remove, settings_of
 
 from pramaan.settings import Settings
+from worlds import fast_disk
 
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """A folder that any account can pass through; pytest's own are closed to all but us."""
-    folder = Path(tempfile.mkdtemp(prefix="pramaan-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="pramaan-tests-", dir=fast_disk()))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

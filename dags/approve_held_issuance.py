@@ -21,6 +21,8 @@ there first, stands.
 * **`decide_hold` red with `are asked about` or `was approved by`:** the hold grew while it waited, and is asked about again; or it had
   been decided already, otherwise. Nothing to do.
 * **A run waits for days:** nobody has answered. After a week it is asked again.
+* **`decide_hold` was answered, and asks again:** the answer came in the very second of the question, or recording it failed. Airflow keeps
+  no answer for a second try: answer once more.
 
 **Owner:** implementation team; data engineering, on call, for the DAG itself.
 """

@@ -176,7 +176,9 @@ def test_every_dag_is_documented_owned_tagged_and_retried(platform: Platform) ->
 
 def test_a_run_s_note_tells_what_it_did(platform: Platform) -> None:
     runs = platform.api("dags/issue_certificates/dagRuns?limit=50")["dag_runs"]
-    assert any("450 issued" in (run["note"] or "") for run in runs), [run["note"] for run in runs]
+    notes = [run["note"] or "" for run in runs]
+    # A run may begin while the sample is still being dropped; the next one does the rest.
+    assert sum(int(count) for count in re.findall(r"(\d+) issued", " ".join(notes))) == 450, notes
 
 
 def test_the_assets_lead_from_feeds_to_certificates(platform: Platform) -> None:
@@ -259,17 +261,21 @@ def test_what_the_gate_holds_is_issued_when_a_person_approves_it(platform: Platf
 
     asked = wait_until(question, seconds=150)
     assert "120 certificates are held" in asked["subject"]
-    instance = asked["task_instance"]
-    path = (
-        f"dags/approve_held_issuance/dagRuns/{instance['dag_run_id']}/taskInstances/{instance['task_id']}"
-        f"/{instance['map_index']}"
-    )
-    # Airflow does not hear an answer that comes between the question and the task's falling asleep.
-    wait_until(lambda: (platform.api(path)["state"] == "awaiting_input") or None)
-    path = f"{path}/hitlDetails"
-    platform.api(path, {"chosen_options": ["Approve: issue them"], "params_input": {}}, method="PATCH")
+
+    def answer() -> None:
+        instance = asked["task_instance"]
+        path = (
+            f"dags/approve_held_issuance/dagRuns/{instance['dag_run_id']}/taskInstances/{instance['task_id']}"
+            f"/{instance['map_index']}"
+        )
+        if platform.api(path)["state"] == "awaiting_input":
+            decision = {"chosen_options": ["Approve: issue them"], "params_input": {}}
+            platform.api(f"{path}/hitlDetails", decision, method="PATCH")
 
     def issued() -> bool:
+        # Airflow asks again when an answer came before its scheduler knew that the task sleeps.
+        if question():
+            answer()
         with connect(embedded_database_url(platform.settings)) as connection:
             row = connection.execute(
                 "select count(*) from registry.certificates "

@@ -246,12 +246,14 @@ def test_text_that_no_cell_holds_is_visibly_cut(connection: Connection, write: W
     assert sorted(map(str, names)) == sorted(["😀" * 16_383, "'=" + "😀" * 16_381 + "…"])
 
 
-def test_a_date_before_excel_asks_for_csv(connection: Connection, write: Write, tmp_path: Path) -> None:
+def test_with_a_date_before_excel_dates_are_text(
+    connection: Connection, write: Write, tmp_path: Path
+) -> None:
     add_batch(connection)
     add_person(connection, "u1", enrolled_at="0999-12-31T00:00:00Z")
-    with pytest.raises(ReportError, match=r"a date in 999.*ask for csv") as caught:
-        write("xlsx")
-    assert caught.value.code == "date_before_1900"
+    add_person(connection, "u2", enrolled_at="2026-01-31T00:00:00Z")
+    enrolled = [row[18] for row in read_sheets(write("xlsx"))["Progress"][1:]]
+    assert enrolled == ["31/12/0999", "31/01/2026"]
     assert read_csv(write("csv"), tmp_path / "out")[1][0][18] == "31/12/0999"
 
 

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
@@ -83,8 +84,9 @@ def write_report(
     The zip of a CSV has a second file, `totals.txt`; a workbook has a second sheet. Encrypted is with AES-256
     (AE-2 of WinZip), which leaves the names of the files readable.
 
-    Raises ReportError `too_many_rows` or `date_before_1900` for what no workbook can hold, and
-    UnknownLanguageError.
+    A workbook has its dates as text when one of them is earlier than Excel knows.
+
+    Raises ReportError `too_many_rows` for what no workbook can hold, and UnknownLanguageError.
     """
     name = file_name(report.batch_id, as_of=report.as_of, zone=zone, suffix=format)
     if format == "csv":
@@ -150,7 +152,8 @@ def _write_workbook(report: Report, target: Path, *, language: str, zone: ZoneIn
     _check_fits_sheet(report)
     _ = gettext_in(language)
     progress, totals = (_(sheet) for sheet in _SHEETS)
-    cells = _cells(report, _sheet_column, language=language)
+    has_early_date = report.earliest_date is not None and report.earliest_date.year < _FIRST_SHEET_YEAR
+    cells = _cells(report, partial(_sheet_column, dates_as_text=has_early_date), language=language)
     contents = len(report.scored_contents)
     styles = [Style().set_num_format(_STYLES[column.kind]) for column in COLUMNS]
     head = Style().set_bold().set_background_color(_HEAD_COLOUR).set_border_bottom("thin")
@@ -174,9 +177,11 @@ def _write_workbook(report: Report, target: Path, *, language: str, zone: ZoneIn
     )
 
 
-def _sheet_column(values: "pa.Array", column: Column | None) -> "pa.Array":
+def _sheet_column(values: "pa.Array", column: Column | None, *, dates_as_text: bool) -> "pa.Array":
     import pyarrow.compute as pc
 
+    if dates_as_text and column is not None and column.kind == "date":
+        return pc.strftime(values, format=_DATE)
     if column is None or column.kind != "text":
         return values
     is_too_long = pc.greater(pc.utf8_length(values), _LONGEST_CELL)
@@ -190,12 +195,6 @@ def _check_fits_sheet(report: Report) -> None:
             "too_many_rows",
             f"batch {report.batch_id} has {report.totals.enrolled:,} people, more than a sheet has rows; ask "
             "for csv",
-        )
-    if report.earliest_date is not None and report.earliest_date.year < _FIRST_SHEET_YEAR:
-        raise ReportError(
-            "date_before_1900",
-            f"batch {report.batch_id} has a date in {report.earliest_date.year}, and Excel knows none before "
-            f"{_FIRST_SHEET_YEAR}; ask for csv",
         )
 
 

@@ -34,7 +34,11 @@ _BLOCK_BYTES: Final = 2_000_000
 """More than a row has: ten texts of 64 kB, every character a quote, which CSV doubles."""
 _CELLS_AT_ONCE: Final = 200_000
 
-_SETTINGS: LiteralString = "set local jit = off; set local work_mem = '64MB'; set local datestyle = 'ISO'"
+# The planner is told that rows pass between processes for nothing: else a single one joins everybody.
+_SETTINGS: LiteralString = (
+    "set local jit = off; set local work_mem = '64MB'; set local datestyle = 'ISO'; "
+    "set local parallel_tuple_cost = 0"
+)
 
 _BATCH: LiteralString = """
     select batches.course_id, batches.name, courses.name, courses.leaf_count

@@ -42,6 +42,7 @@ def test_without_a_tenant_a_token_is_for_all(environment: dict[str, str], connec
 def test_grants_are_added_listed_and_removed(environment: dict[str, str]) -> None:
     added = call(environment, "grant", "add", "--user", "asha", "--role", "mentor", "--tenant", "t")
     assert (added.returncode, added.stdout) == (0, "asha is mentor in tenant t.\n")
+    assert "No course, batch or issuer belongs to tenant t yet" in added.stderr
     again = call(environment, "grant", "add", "--user", "asha", "--role", "mentor", "--tenant", "t")
     assert (again.returncode, again.stdout) == (0, "asha is mentor in tenant t, as before.\n")
     assert call(environment, "grant", "add", "--user", "root", "--role", "admin").returncode == 0
@@ -66,6 +67,7 @@ def test_grants_are_added_listed_and_removed(environment: dict[str, str]) -> Non
         (("grant", "add", "--user", " ", "--role", "mentor"), "a grant needs a user"),
         (("grant", "add", "--user", "asha", "--role", "mentor", "--tenant", ""), "a tenant"),
         (("grant", "add", "--user", "asha", "--role", "king"), "king"),
+        (("grant", "add", "--user", "asha", "--role", "mentor", "--email", "asha@"), "one address"),
         (("grant", "add", "--user", "asha"), "--role"),
         (("token", "--role", "admin"), "--user"),
         (("token", "--user", "asha", "--role", "admin", "--hours", "0"), "--hours"),

@@ -128,7 +128,10 @@ def grant_list(*, as_json: bool) -> None:
 
 def _add(username: str, role: str, tenant_id: str | None, email: str | None) -> bool:
     from pramaan.cli.workplace import open_pipeline, operator
-    from pramaan.registry.grants import Grant, add_grant
+    from pramaan.registry.grants import Grant, add_grant, is_tenant_known
 
     with open_pipeline().connect() as connection:
+        if tenant_id and not is_tenant_known(connection, tenant_id):
+            told = f"No course, batch or issuer belongs to tenant {tenant_id} yet; check how it is spelt."
+            click.echo(told, err=True)
         return add_grant(connection, Grant(username, cast(Role, role), tenant_id, email), by=operator())

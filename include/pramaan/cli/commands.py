@@ -9,6 +9,7 @@ import click
 from pramaan.cli.access import grant, serve, token
 from pramaan.cli.bench import bench
 from pramaan.cli.gate import gate
+from pramaan.cli.mail import mail
 from pramaan.cli.pipeline import issue, load
 from pramaan.cli.platform import down, prepare, psql, status, up
 from pramaan.cli.registry import attach, detach, issuer
@@ -32,7 +33,7 @@ def pramaan(*, verbose: bool) -> None:
 
 _COMMANDS = (
     *(up, down, status, prepare, psql, serve),
-    *(load, issue, gate, report),
+    *(load, issue, gate, report, mail),
     *(issuer, attach, detach, grant, token),
     *(render, template),
     bench,

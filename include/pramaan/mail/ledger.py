@@ -23,8 +23,10 @@ __all__ = [
     "SMALL_BYTES",
     "Claimed",
     "Mail",
+    "UnsentMail",
     "claim_mail",
     "count_due",
+    "list_unsent",
     "postpone_due",
     "queue_mail",
     "queue_mails",
@@ -144,6 +146,21 @@ class Mail:
             raise ValueError(
                 f"the mail {self.kind} {self.subject_key} needs recipients with usable addresses"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class UnsentMail:
+    """A mail that waits or failed, without what is personal in it; only one that waits has a next attempt."""
+
+    mail_id: int
+    kind: str
+    subject_key: str
+    status: str
+    attempts: int
+    queued_at: datetime
+    next_attempt_at: datetime | None
+    error_class: str | None
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,11 +300,24 @@ def postpone_due(connection: Connection, *, kinds: Sequence[str]) -> None:
     )
 
 
-def retry_failed(connection: Connection) -> int:
-    """Queue every failed mail again, for those who have not got it; returns how many."""
+def list_unsent(connection: Connection, *, limit: int) -> list[UnsentMail]:
+    """What failed, the newest first, and then what waits, the oldest first; so many at most."""
+    with connection.cursor(row_factory=class_row(UnsentMail)) as cursor:
+        return cursor.execute(
+            "select mail_id, kind, subject_key, status, attempts, queued_at, "
+            "case when status = 'queued' then next_attempt_at end as next_attempt_at, error_class, error "
+            "from ops.mails where status <> 'sent' "
+            "order by status, case when status = 'failed' then -mail_id else mail_id end limit %s",
+            (limit,),
+        ).fetchall()
+
+
+def retry_failed(connection: Connection, mail_ids: Sequence[int] | None = None) -> int:
+    """Queue these failed mails again (None: all), for those who have not got them; returns how many."""
     return connection.execute(
         "update ops.mails set status = 'queued', attempts = 0, next_attempt_at = now() "
-        "where status = 'failed'"
+        "where status = 'failed' and (%(ids)s::bigint[] is null or mail_id = any(%(ids)s::bigint[]))",
+        {"ids": None if mail_ids is None else list(mail_ids)},
     ).rowcount
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "add_grant",
     "grant_first_admin",
     "grants_of",
+    "is_tenant_known",
     "list_grants",
     "remove_grant",
     "team_addresses",
@@ -55,6 +56,11 @@ _ADMINS: LiteralString = """
     order by email
 """
 _SELECT: LiteralString = "select username, role, tenant_id, email from registry.grants"
+_TENANT_KNOWN: LiteralString = """
+    select exists (select from raw.courses where tenant_id = %(tenant_id)s)
+        or exists (select from raw.batches where tenant_id = %(tenant_id)s)
+        or exists (select from registry.issuers where tenant_id = %(tenant_id)s)
+"""
 _ONE_CHANGE_AT_A_TIME: LiteralString = "lock table registry.grants in share row exclusive mode"
 _SAME: LiteralString = "where username = %s and role = %s and tenant_id is not distinct from %s"
 
@@ -69,6 +75,12 @@ def list_grants(connection: Connection) -> list[Grant]:
     """Every grant, by user."""
     with connection.cursor(row_factory=class_row(Grant)) as cursor:
         return cursor.execute(f"{_SELECT} order by username, tenant_id nulls first, role").fetchall()
+
+
+def is_tenant_known(connection: Connection, tenant_id: str) -> bool:
+    """Whether a course, a batch or an issuer is this tenant's: tenants are known from those alone."""
+    row = connection.execute(_TENANT_KNOWN, {"tenant_id": tenant_id}).fetchone()
+    return bool(row and row[0])
 
 
 def team_addresses(
@@ -88,10 +100,12 @@ def add_grant(connection: Connection, grant: Grant, *, by: Actor) -> bool:
     """Grant a role; True when it was not there yet. Safe to repeat; an e-mail address that is given replaces
     the known one.
 
-    Raises RegistryError `invalid_grant` for an empty user or tenant.
+    Raises RegistryError `invalid_grant` for an empty user or tenant, and for what is no e-mail address.
     """
     if not grant.username.strip() or (grant.tenant_id is not None and not grant.tenant_id.strip()):
         raise RegistryError("invalid_grant", "a grant needs a user, and a tenant that is not empty, if any")
+    if grant.email is not None and not is_sendable(grant.email):
+        raise RegistryError("invalid_grant", "the e-mail of a grant is one address, as mentor@example.org")
     with connection.transaction():
         connection.execute(_ONE_CHANGE_AT_A_TIME)
         known = _known(connection, grant)

@@ -24,7 +24,8 @@ only ever in one builder's hands.
 * **Requests stay `building` with a file:** the mail server is away; its words stand in `ops.mails.error`. They go out within a minute of
   its return.
 * **Requests `failed`:** `select request_id, error_class, error from ops.report_requests where status = 'failed'`. `builder_died`: look for
-  the kernel's out-of-memory messages.
+  the kernel's out-of-memory messages. `given_up`: it was tried for a day, and `error` says what was away. Its
+  address was told by mail, unless the mail server refused it or never answered.
 * **A mail said *late* or *broken*:** a report has waited for twenty or thirty minutes. Is this DAG paused, the pool `reports` full, or the
   scheduler down? `pramaan report BATCH --to ADDRESS` builds and sends without Airflow.
 

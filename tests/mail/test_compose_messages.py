@@ -26,6 +26,7 @@ from pramaan.mail.messages import (
     HeldCourse,
     HoldNotice,
     ProgressReport,
+    ReportFailed,
     ReportLate,
     compose,
     encoded_bytes,
@@ -63,6 +64,13 @@ REPORT = {
     "link_days": 7,
 }
 ZIP = Attachment("progress.zip", "application/zip", bytes(range(256)) * 20)
+FAILED = ReportFailed(
+    request_id="0b8f8f0e-3c1e-4c0e-9a57-0d2f0a4f6f11",
+    batch_id="B-7",
+    requested_at=datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
+    timezone="Asia/Kolkata",
+    reason="The batch is no longer there.",
+)
 LATE = ReportLate(
     request_id="0b8f8f0e-3c1e-4c0e-9a57-0d2f0a4f6f11",
     stage="late",
@@ -232,6 +240,15 @@ def test_the_team_learns_which_report_is_late_and_why(stage: str, subject: str) 
         text = content_of(mail, part)
         known = (LATE.request_id, "B-7", "built, not sent", "2026-01-31T09:30:00Z", "451 4.7.1")
         assert all(word in text for word in known)
+
+
+@pytest.mark.parametrize("language", ["en", "hi", "ur"])
+def test_who_asked_is_told_that_no_report_comes(language: str) -> None:
+    mail = sent(claimed(FAILED, language=language))
+    for kind in ("plain", "html"):
+        for known in (FAILED.request_id, "B-7", FAILED.reason, "2026", "15:00"):
+            assert known in content_of(mail, kind)
+    assert list(mail.iter_attachments()) == []
 
 
 def test_a_report_that_is_late_without_an_error_says_that() -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from email.message import EmailMessage
 from pathlib import Path
 from uuid import UUID
 
@@ -34,6 +35,12 @@ def office(settings: Settings, pipeline: Pipeline, connection: Connection, tmp_p
 def ask(office: ReportOffice, connection: Connection, batch_id: str = "b", *, name: str = "meera") -> UUID:
     asker = Asker(name, ["t"], f"{name}@example.org")
     return office.ask(connection, asker, wanted(batch_id), channel="api")
+
+
+def words_in(mail: EmailMessage) -> str:
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content())
 
 
 def work(office: ReportOffice, *, port: int) -> Worked:
@@ -89,12 +96,16 @@ def test_what_killed_builders_left_is_swept_once_it_is_old(
 def test_a_batch_that_went_away_fails_in_words(office: ReportOffice, connection: Connection) -> None:
     gone, request = ask(office, connection, "b2"), ask(office, connection)
     connection.execute("delete from raw.batches where batch_id = 'b2'")
-    with running_server(Temper()) as port:
-        assert work(office, port=port) == Worked(built=1, sent=1, failed=1)
+    temper = Temper()
+    with running_server(temper) as port:
+        assert work(office, port=port) == Worked(built=1, sent=2, failed=1)
     failed = line(connection, gone)
     assert (failed.status, failed.error_class, failed.error) == (
         "failed", "batch_not_found", "there is no batch b2",
     )  # fmt: skip
+    (told,) = [mail for mail in temper.messages if "No progress report" in mail["Subject"]]
+    assert told["To"] == "meera@example.org"
+    assert all(words in words_in(told) for words in ("The batch is no longer there.", str(gone)))
     assert line(connection, request).status == "sent"
 
 
@@ -120,9 +131,29 @@ def test_a_grant_that_is_gone_by_then_gives_no_report(office: ReportOffice, conn
     remove_grant(connection, Grant("meera", "mentor", "t"), by=TESTER)
     temper = Temper()
     with running_server(temper) as port:
-        assert work(office, port=port) == Worked(failed=1)
+        assert work(office, port=port) == Worked(sent=1, failed=1)
     assert line(connection, request).error_class == "batch_not_found"
-    assert temper.messages == []
+    (told,) = temper.messages
+    assert told["Subject"] == "No progress report: b"
+    assert list(told.iter_attachments()) == []
+
+
+def test_what_is_tried_for_a_day_is_given_up_and_who_asked_is_told(
+    office: ReportOffice, connection: Connection, settings: Settings
+) -> None:
+    request = ask(office, connection)
+    connection.execute("update ops.report_requests set requested_at = now() - interval '25 hours'")
+    store = Path(settings.store_url.removeprefix("file://"))
+    store.parent.mkdir(exist_ok=True)
+    store.write_text("in the way of a folder")
+    temper = Temper()
+    with running_server(temper) as port:
+        assert work(office, port=port) == Worked(sent=1, failed=1)
+        assert work(office, port=port) == Worked()
+    assert (line(connection, request).status, line(connection, request).error_class) == (
+        "failed", "given_up",
+    )  # fmt: skip
+    assert [mail["Subject"] for mail in temper.messages] == ["No progress report: b"]
 
 
 def test_small_reports_do_not_wait_behind_large_ones(

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
-from typing import cast
+from typing import LiteralString, cast
 from uuid import UUID
 
 import pytest
@@ -16,11 +16,11 @@ from mail_servers import SENDER, Temper, content_of, free_port, queue, rows, run
 from pramaan.database.connect import Connection
 from pramaan.errors import MailError, StoreError
 from pramaan.mail.hand_over import Sent, send_due
-from pramaan.mail.ledger import SMALL_BYTES, Claimed, queue_mail
+from pramaan.mail.ledger import SMALL_BYTES, Claimed, queue_mail, retry_failed
 from pramaan.mail.messages import KINDS, NOTICE_KINDS, REPORT_KINDS, ProgressReport
 from pramaan.mail.refusals import MOST_ATTEMPTS, backoff, is_given_up
 from pramaan.pipeline import Pipeline
-from pramaan.registry.grants import Grant, add_grant
+from pramaan.registry.grants import Grant, add_grant, remove_grant
 from pramaan.reports.delivery import ReportCourier
 from pramaan.reports.ledger import (
     Built,
@@ -38,10 +38,19 @@ from pramaan.store import Store
 from worlds import TESTER, drop_rows, store_files
 
 DUE_AGAIN = "update ops.mails set next_attempt_at = now(), lease_expires_at = null"
+ZONE = "Asia/Kolkata"
 MENTOR = "meera@example.org"
 FILE = b"".join(hashlib.sha256(str(n).encode()).digest() for n in range(40_000))
 """1.28 MB that do not compress, as in a zip; more than 1 MB is too large for some."""
 
+GRANT = Grant("meera", "mentor", "t")
+_A_BATCH: LiteralString = """
+    insert into raw.batches (
+        batch_id, course_id, tenant_id, name, enrolment_type, mentor_ids, updated_at, load_id
+    )
+    values (%s, 'c', 't', 'B', 'open', '{}', now(), 1)
+    on conflict do nothing
+"""
 TOTALS = Totals(enrolled=3, in_progress=1, completed=1, certificates_issued=1, downloaded=0)
 
 
@@ -65,7 +74,9 @@ def build(
     file_name: str = "progress-b.zip",
     file_bytes: int = len(FILE),
 ) -> UUID:
-    """What a builder leaves behind: the stored file, and the mail about it."""
+    """What a builder leaves behind: the stored file, and the mail about it. Its requester is granted."""
+    connection.execute(_A_BATCH, (batch_id,))
+    add_grant(connection, GRANT, by=TESTER)
     request = NewRequest(
         batch_id=batch_id,
         requested_by="meera",
@@ -121,7 +132,7 @@ def send(
         settings=settings,
         server_url=f"smtp://127.0.0.1:{port}",
         kinds=kinds,
-        couriers={"progress_report": courier or ReportCourier(store)},
+        couriers={"progress_report": courier or ReportCourier(store, sender=SENDER, timezone=ZONE)},
         most_bytes=most_bytes,
     )
 
@@ -224,9 +235,9 @@ def test_no_link_is_sent_to_a_file_that_is_gone(connection: Connection, store: S
     store.discard(f"reports/{built}.1.zip")
     temper = Temper(size_said=SMALL)
     with running_server(temper) as port:
-        assert send(connection, store, port) == Sent(failed=1)
+        assert send(connection, store, port) == Sent(sent=1, failed=1)
     assert line(connection, built).error_class == "file_gone"
-    assert temper.taken == []
+    assert all("/reports/file" not in content_of(mail, "plain") for mail in temper.messages)
 
 
 def test_small_reports_are_not_kept_waiting_by_large_ones(connection: Connection, store: Store) -> None:
@@ -257,8 +268,8 @@ def test_a_server_that_says_zero_has_no_limit(connection: Connection, store: Sto
 
 
 def test_even_the_link_may_be_refused(connection: Connection, store: Store, built: UUID) -> None:
-    with running_server(Temper(data_answers=["552 5.2.2 mailbox full", "552 5.2.2 mailbox full"])) as port:
-        assert send(connection, store, port) == Sent(failed=1)
+    with running_server(Temper(data_answers=["552 5.2.2 mailbox full"] * 3)) as port:
+        assert send(connection, store, port) == Sent(failed=2)
     request = line(connection, built)
     assert (request.status, request.error_class) == ("failed", "message_refused")
     assert request.error == "552 5.2.2 mailbox full"
@@ -322,7 +333,7 @@ def test_a_sender_that_dies_before_it_writes_sent_has_the_mail_go_again(
     temper = Temper()
     with running_server(temper) as port:
         with pytest.raises(SystemExit):
-            send(connection, store, port, courier=Dying(store))
+            send(connection, store, port, courier=Dying(store, sender=SENDER, timezone=ZONE))
         assert line(connection, built).status == "building"
         assert send(connection, store, port) == Sent()
         connection.execute("update ops.mails set lease_expires_at = now() - interval '1 second'")
@@ -379,11 +390,53 @@ def test_a_report_whose_file_is_gone_fails_and_says_so(
     store.discard(f"reports/{built}.1.zip")
     temper = Temper()
     with running_server(temper) as port:
-        assert send(connection, store, port) == Sent(failed=1)
+        assert send(connection, store, port) == Sent(sent=1, failed=1)
     request = line(connection, built)
     assert (request.status, request.error_class) == ("failed", "file_gone")
     assert "ask for the report again" in str(request.error)
-    assert temper.taken == []
+    assert [mail["Subject"] for mail in temper.messages] == ["No progress report: b"]
+    assert "Ask for the report again" in content_of(temper.messages[0], "plain")
+
+
+def test_a_grant_that_is_gone_when_the_mail_leaves_gives_no_report(
+    connection: Connection, store: Store, built: UUID
+) -> None:
+    remove_grant(connection, GRANT, by=TESTER)
+    temper = Temper()
+    with running_server(temper) as port:
+        assert send(connection, store, port) == Sent(sent=1, failed=1)
+    assert line(connection, built).error_class == "batch_not_found"
+    assert [list(mail.iter_attachments()) for mail in temper.messages] == [[]]
+
+
+def test_a_mail_that_no_version_can_read_fails_and_stops_no_other(
+    connection: Connection, store: Store, built: UUID
+) -> None:
+    connection.execute("update ops.mails set content = content - 'file_name'")
+    other = build(connection, store, batch_id="b2")
+    temper = Temper()
+    with running_server(temper) as port:
+        assert send(connection, store, port) == Sent(sent=2, failed=1)
+    assert (line(connection, built).error_class, line(connection, other).status) == ("unsendable", "sent")
+    assert "No progress report: b" in {str(mail["Subject"]) for mail in temper.messages}
+
+
+def test_a_mail_that_failed_is_tried_again_and_the_request_is_sent(
+    connection: Connection, store: Store, built: UUID
+) -> None:
+    temper = Temper(data_answers=["554 5.7.1 no zip from here"])
+    with running_server(temper) as port:
+        assert send(connection, store, port) == Sent(sent=1, failed=1)
+        assert temper.messages[-1]["Subject"] == "No progress report: b"
+        assert line(connection, built).status == "failed"
+        retry_failed(connection)
+        temper.data_answers.append("450 4.7.1 later")
+        assert send(connection, store, port) == Sent(retried=1)
+        assert line(connection, built).error_class == "deferred"
+        connection.execute(DUE_AGAIN)
+        assert send(connection, store, port) == Sent(sent=1)
+    request = line(connection, built)
+    assert (request.status, request.error, request.file_removed_at is not None) == ("sent", None, True)
 
 
 class KeepsEverything(Store):

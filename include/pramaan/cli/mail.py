@@ -17,23 +17,26 @@ def mail() -> None:
 
 
 @mail.command(name="list")
+@click.option("--kind", help="Only these, such as progress_report.")
 @click.option("--limit", type=click.IntRange(1), default=_SHOWN, show_default=True, help="How many at most.")
 @json_option
-def list_(*, limit: int, as_json: bool) -> None:
+def list_(*, kind: str | None, limit: int, as_json: bool) -> None:
     """Show the mails that failed, then those that wait, and why."""
     from pramaan.cli.workplace import open_pipeline
     from pramaan.mail.ledger import list_unsent
 
     with open_pipeline().connect() as connection:
-        mails = [asdict(one) for one in list_unsent(connection, limit=limit)]
+        mails = [asdict(one) for one in list_unsent(connection, kind=kind, limit=limit + 1)]
     if as_json:
-        print_json(mails)
+        print_json(mails[:limit])
         return
     if not mails:
         click.echo("Everything is sent.")
-    for one in mails:
+    for one in mails[:limit]:
         shown = {name: value for name, value in one.items() if name != "mail_id" and value is not None}
         print_table(f"Mail {one['mail_id']}", shown)
+    if len(mails) > limit:
+        click.echo(f"More than {limit:,}: see --limit and --kind.")
 
 
 @mail.command()

@@ -79,7 +79,9 @@ class Sent:
 class Courier(Protocol):
     """What mails of a kind bring along, and who is to know what became of them."""
 
-    def attachments(self, claimed: Claimed, *, room_bytes: int) -> Sequence[Attachment]:
+    def attachments(
+        self, connection: "Connection", claimed: Claimed, *, room_bytes: int
+    ) -> Sequence[Attachment]:
         """The files of a mail; none, and none read, when a message of so many bytes has no room for them.
 
         Raises StoreError when they are not to be had now, ReportError when never.
@@ -101,8 +103,10 @@ class Courier(Protocol):
 class _EmptyHanded:
     """The courier of mails without files, which nobody asks after."""
 
-    def attachments(self, claimed: Claimed, *, room_bytes: int) -> Sequence[Attachment]:
-        del claimed, room_bytes
+    def attachments(
+        self, connection: "Connection", claimed: Claimed, *, room_bytes: int
+    ) -> Sequence[Attachment]:
+        del connection, claimed, room_bytes
         return ()
 
     def sent(self, connection: "Connection", claimed: Claimed) -> None:
@@ -209,7 +213,7 @@ class _Post:
     ) -> tuple[dict[str, tuple[int, bytes]], bool]:
         """Who was refused, and whether the others have the attachments: not when these make it too large."""
         room_bytes = min(self.largest_bytes, self.line.largest_bytes or self.largest_bytes)
-        attachments = courier.attachments(claimed, room_bytes=room_bytes)
+        attachments = courier.attachments(self.connection, claimed, room_bytes=room_bytes)
         if attachments:
             message = self._message(claimed, attachments)
             # They are in the message now, and need not be in memory twice while it is sent.

@@ -300,15 +300,17 @@ def postpone_due(connection: Connection, *, kinds: Sequence[str]) -> None:
     )
 
 
-def list_unsent(connection: Connection, *, limit: int) -> list[UnsentMail]:
-    """What failed, the newest first, and then what waits, the oldest first; so many at most."""
+def list_unsent(connection: Connection, *, limit: int, kind: str | None = None) -> list[UnsentMail]:
+    """What failed, the newest first, and then what waits, the oldest first; so many at most, of this kind or
+    of all.
+    """
     with connection.cursor(row_factory=class_row(UnsentMail)) as cursor:
         return cursor.execute(
             "select mail_id, kind, subject_key, status, attempts, queued_at, "
             "case when status = 'queued' then next_attempt_at end as next_attempt_at, error_class, error "
-            "from ops.mails where status <> 'sent' "
-            "order by status, case when status = 'failed' then -mail_id else mail_id end limit %s",
-            (limit,),
+            "from ops.mails where status <> 'sent' and (%(kind)s::text is null or kind = %(kind)s) "
+            "order by status, case when status = 'failed' then -mail_id else mail_id end limit %(limit)s",
+            {"kind": kind, "limit": limit},
         ).fetchall()
 
 

@@ -44,6 +44,7 @@ __all__ = [
     "HeldCourse",
     "HoldNotice",
     "ProgressReport",
+    "ReportFailed",
     "ReportLate",
     "compose",
     "encoded_bytes",
@@ -200,6 +201,23 @@ class ProgressReport(Content):
         return self.as_of + timedelta(days=self.link_days)
 
 
+class ReportFailed(Content):
+    """To who waits for a report: it will not come, and why, in the language of the mail."""
+
+    kind: ClassVar[str] = "report_failed"
+
+    request_id: Line
+    batch_id: AnyLine
+    requested_at: AwareDatetime
+    timezone: Line
+    reason: AnyLine
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Whose calendar the report was to be in."""
+        return ZoneInfo(self.timezone)
+
+
 class ReportLate(Content):
     """To the implementation team, in English: a report is not sent twenty (late) or thirty minutes (broken)
     after it was asked for.
@@ -221,11 +239,11 @@ class ReportLate(Content):
 
 
 KINDS: Final[Mapping[str, type[Content]]] = MappingProxyType(
-    {kind.kind: kind for kind in (CertificateIssued, HoldNotice, ProgressReport, ReportLate)}
+    {kind.kind: kind for kind in (CertificateIssued, HoldNotice, ProgressReport, ReportFailed, ReportLate)}
 )
 """Every kind of mail, by its name."""
 
-REPORT_KINDS: Final = (ProgressReport.kind, ReportLate.kind)
+REPORT_KINDS: Final = (ProgressReport.kind, ReportFailed.kind, ReportLate.kind)
 """What those send who build reports."""
 
 NOTICE_KINDS: Final = tuple(kind for kind in KINDS if kind != ProgressReport.kind)

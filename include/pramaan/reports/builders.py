@@ -21,6 +21,7 @@ from pramaan.errors import DatabaseError, MailError, PramaanError, ReportError, 
 from pramaan.mail.hand_over import Sent
 from pramaan.mail.ledger import SMALL_BYTES
 from pramaan.reports.building import Means, build_report, discard_files
+from pramaan.reports.failures import tell_of_failure
 from pramaan.reports.ledger import (
     MOST_ATTEMPTS,
     Builder,
@@ -51,7 +52,7 @@ _OLDEST_SCRATCH_SECONDS: Final = 6 * 60 * 60
 
 @dataclass(slots=True)
 class Worked:
-    """What a builder did, in reports."""
+    """What a builder did: reports built, given back or failed, and mails sent or failed."""
 
     built: int = 0
     given_back: int = 0
@@ -115,12 +116,33 @@ def _build(connection: "Connection", builder: Builder, claimed: Claimed, *, mean
             told = str(error) if isinstance(error, PramaanError) else type(error).__name__
             # Perhaps another process had the memory, perhaps the report is too large.
             is_free = not isinstance(error, MemoryError)
-            builder.give_back(claimed, error_class="unavailable", error=told, is_free=is_free)
-            return "given_back"
+            with connection.transaction():
+                is_over = builder.give_back(claimed, error_class="unavailable", error=told, is_free=is_free)
+                if is_over:
+                    _tell(connection, claimed, error_class="given_up", means=means)
+            if is_over:
+                discard_files(claimed, means=means)
+            return "failed" if is_over else "given_back"
         error_class, told = "internal_error", f"it cannot be built: {type(error).__name__}"
-    record_failed(connection, claimed.request_id, error_class=error_class, error=told)
+    with connection.transaction():
+        if record_failed(connection, claimed.request_id, error_class=error_class, error=told):
+            _tell(connection, claimed, error_class=error_class, means=means)
     discard_files(claimed, means=means)
     return "failed"
+
+
+def _tell(connection: "Connection", claimed: Claimed, *, error_class: str, means: Means) -> None:
+    tell_of_failure(
+        connection,
+        claimed.request_id,
+        batch_id=claimed.batch_id,
+        requested_at=claimed.requested_at,
+        recipients=[claimed.email],
+        language=claimed.language,
+        timezone=means.zone.key,
+        error_class=error_class,
+        sender=means.sender,
+    )
 
 
 def _sweep(folder: Path) -> None:

@@ -2,16 +2,25 @@
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from pramaan.errors import ReportError, StoreError
 from pramaan.mail.messages import Attachment, ProgressReport, encoded_bytes
+from pramaan.reports.asking import may_still_have
+from pramaan.reports.failures import tell_of_failure
 from pramaan.reports.files import MEDIA_TYPES
-from pramaan.reports.ledger import record_failed, record_file_removed, record_mail_waits, record_sent
+from pramaan.reports.ledger import (
+    find_request,
+    record_failed,
+    record_file_removed,
+    record_mail_waits,
+    record_sent,
+)
 
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection
+    from pramaan.mail.addresses import Sender
     from pramaan.mail.ledger import Claimed
     from pramaan.store import Store
 
@@ -19,19 +28,33 @@ __all__ = ["ReportCourier"]
 
 log = logging.getLogger(__name__)
 
+_TELLABLE: Final = frozenset({
+    "batch_not_found", "file_gone", "message_refused", "store_unavailable", "unsendable",
+})  # fmt: skip
+"""Of the ways in which a mail fails, those after which another mail, without a file, may well arrive."""
+
 
 class ReportCourier:
     """The courier (`pramaan.mail.hand_over`) of the mails about reports, whose files lie in the store."""
 
-    def __init__(self, store: "Store") -> None:
+    def __init__(self, store: "Store", *, sender: "Sender", timezone: str) -> None:
         self._store = store
+        self._sender = sender
+        self._timezone = timezone
 
-    def attachments(self, claimed: "Claimed", *, room_bytes: int) -> Sequence[Attachment]:
+    def attachments(
+        self, connection: "Connection", claimed: "Claimed", *, room_bytes: int
+    ) -> Sequence[Attachment]:
         """The file of the report; none when there is no room for it, and it is there to be fetched by link.
 
-        Raises StoreError when the store is away, ReportError `file_gone` when the store no longer has it.
+        Raises StoreError when the store is away, ReportError `file_gone` when the store no longer has it, and
+        `batch_not_found` when whoever asked may no longer have it.
         """
         report = ProgressReport.model_validate(claimed.content)
+        # It may have waited for days.
+        request = find_request(connection, UUID(claimed.subject_key))
+        if request is None or not may_still_have(connection, request):
+            raise ReportError("batch_not_found", "whoever asked for it may no longer have it")
         try:
             if encoded_bytes(report.file_bytes) > room_bytes:
                 self._store.open(report.path).close()
@@ -54,8 +77,22 @@ class ReportCourier:
         record_mail_waits(connection, UUID(claimed.subject_key), error_class=error_class, error=error)
 
     def failed(self, connection: "Connection", claimed: "Claimed", *, error_class: str, error: str) -> None:
-        """The request failed, too, for the same reason."""
-        record_failed(connection, UUID(claimed.subject_key), error_class=error_class, error=error)
+        """The request failed, too, for the same reason; who waits for it is told, if mail can tell them."""
+        request_id = UUID(claimed.subject_key)
+        is_new = record_failed(connection, request_id, error_class=error_class, error=error)
+        request = find_request(connection, request_id)
+        if is_new and request is not None and error_class in _TELLABLE:
+            tell_of_failure(
+                connection,
+                request_id,
+                batch_id=request.batch_id,
+                requested_at=request.requested_at,
+                recipients=claimed.recipients,
+                language=request.language,
+                timezone=self._timezone,
+                error_class=error_class,
+                sender=self._sender,
+            )
 
     def tidy_up(self, connection: "Connection", claimed: "Claimed") -> None:
         """Remove the file: it is with whoever asked for it. One that cannot be removed stays, and the ledger

@@ -130,18 +130,26 @@ _BUILT: LiteralString = """
 
 _GIVE_BACK: LiteralString = """
     update ops.report_requests
-    set status = case when requested_at < now() - %(longest)s then 'failed' else 'requested' end,
-        failed_at = case when requested_at < now() - %(longest)s then now() end,
+    set status = case when is_over then 'failed' else 'requested' end,
+        failed_at = case when is_over then now() end,
         builder = null, next_attempt_at = now() + %(wait)s, attempts = attempts - %(is_free)s::integer,
-        error_class = %(error_class)s, error = %(error)s
+        sealed_password = case when is_over then null else sealed_password end,
+        error_class = case when is_over then 'given_up' else %(error_class)s end, error = %(error)s
+    from (
+        select requested_at < now() - %(longest)s as is_over
+        from ops.report_requests where request_id = %(request_id)s
+    ) as age
     where request_id = %(request_id)s and status = 'building' and builder = %(builder)s
+    returning status = 'failed'
 """
 
 _FAILED: LiteralString = """
     update ops.report_requests
-    set status = 'failed', failed_at = clock_timestamp(), error_class = %(error_class)s, error = %(error)s,
+    set status = 'failed', failed_at = coalesce(failed_at, clock_timestamp()),
+        error_class = %(error_class)s, error = %(error)s,
         builder = null, sealed_password = null
-    where request_id = %(request_id)s and status in ('requested', 'building')
+    where request_id = %(request_id)s
+        and (status in ('requested', 'building') or (status = 'failed' and built_at is not null))
 """
 
 _SENT: LiteralString = """
@@ -347,13 +355,14 @@ class Builder:
         values = asdict(built) | {"totals": Jsonb(asdict(built.totals)), **self._key(claimed)}
         return self._connection.execute(_BUILT, values).rowcount == 1
 
-    def give_back(self, claimed: Claimed, *, error_class: str, error: str, is_free: bool = True) -> None:
-        """It could not be built for now: it is tried again, for a day at most. Without `is_free` the attempt
-        counts.
+    def give_back(self, claimed: Claimed, *, error_class: str, error: str, is_free: bool = True) -> bool:
+        """It could not be built for now: it is tried again, for a day at most; True when that is over and the
+        request has failed (`given_up`). Without `is_free` the attempt counts.
         """
         reason = {"error_class": error_class, "error": error, "is_free": is_free}
         waits = {"wait": _RETRY_WAIT, "longest": _LONGEST_WAIT}
-        self._connection.execute(_GIVE_BACK, {**reason, **waits, **self._key(claimed)})
+        row = self._connection.execute(_GIVE_BACK, {**reason, **waits, **self._key(claimed)}).fetchone()
+        return bool(row and row[0])
 
     def _key(self, claimed: Claimed) -> dict[str, object]:
         return {"request_id": claimed.request_id, "builder": self._number}
@@ -385,15 +394,17 @@ def record_mail_waits(connection: Connection, request_id: UUID, *, error_class: 
     """It is built, and its mail is tried again later, and why."""
     connection.execute(
         "update ops.report_requests set error_class = %s, error = %s "
-        "where request_id = %s and status = 'building' and built_at is not null",
+        "where request_id = %s and status in ('building', 'failed') and built_at is not null",
         (error_class, error, request_id),
     )
 
 
-def record_failed(connection: Connection, request_id: UUID, *, error_class: str, error: str) -> None:
-    """It will never be sent, and why."""
+def record_failed(connection: Connection, request_id: UUID, *, error_class: str, error: str) -> bool:
+    """It will never be sent, and why, since when it first was so; False when it is sent or there was no file
+    to be tried again with.
+    """
     values = {"request_id": request_id, "error_class": error_class, "error": error}
-    connection.execute(_FAILED, values)
+    return connection.execute(_FAILED, values).rowcount == 1
 
 
 def expired_files(connection: Connection, *, after: timedelta) -> list[tuple[UUID, str]]:

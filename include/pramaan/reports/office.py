@@ -165,11 +165,15 @@ class ReportOffice:
                 kinds=REPORT_KINDS,
                 seconds=_SENDING_SECONDS,
                 most_bytes=most_bytes,
-                couriers={"progress_report": ReportCourier(self._means.store)},
+                couriers={"progress_report": self._courier},
             )
         except MailError:
             postpone_due(connection, kinds=REPORT_KINDS)
             raise
+
+    @property
+    def _courier(self) -> ReportCourier:
+        return ReportCourier(self._means.store, sender=self._sender, timezone=self._settings.zone.key)
 
     def _remove_expired_files(self, connection: Connection) -> None:
         """Files to which no link leads any longer; what the store does not let go now is tried again."""

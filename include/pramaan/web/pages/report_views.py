@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pramaan.reports.failures import FAILED, FAILURES
 from pramaan.reports.promise import BROKEN_AFTER
 from pramaan.web.pages.refusals import Refusal
-from pramaan.web.pages.texts import FAILED, FAILURES
 
 if TYPE_CHECKING:
     from pramaan.registry.batches import Batch

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from pramaan.localisation import gettext_noop
+from pramaan.reports.failures import CSV
 
 __all__ = [
     "DONE",
-    "FAILED",
-    "FAILURES",
     "FIELDS",
     "FIELD_OF_CODE",
     "LITERALS",
@@ -19,7 +18,7 @@ __all__ = [
 
 LITERALS: Final[Mapping[str, str]] = {
     "allowed": "A-Z a-z 0-9 . _ : -",
-    "csv": "CSV (.zip)",
+    "csv": CSV,
     "email": "office@example.org",
     "formats": "PNG, JPEG, SVG",
     "id": "ganga-academy",
@@ -169,28 +168,6 @@ REASONS: Final[Mapping[str, str]] = {
     "entitled": gettext_noop("They have earned a certificate already"),
 }
 """Decision -> why these people would not get the certificate."""
-
-FAILURES: Final[Mapping[str, str]] = {
-    "batch_not_found": gettext_noop("The batch is no longer there."),
-    "connection_lost": gettext_noop("The mail server took the mail not once in many attempts."),
-    "deferred": gettext_noop("The mail server took the mail not once in many attempts."),
-    "file_gone": gettext_noop("The file was lost before it was sent. Ask for the report again."),
-    "message_refused": gettext_noop("The mail server refused the mail."),
-    "recipient_refused": gettext_noop(
-        "The mail server refused the address. Look whether it is right, then ask for the report again."
-    ),
-    "too_many_contents": gettext_noop("The batch has scores in more contents than a table has columns."),
-    "too_many_rows": gettext_noop(
-        "The batch has more people than a sheet has rows. Ask for the report as %(csv)s."
-    ),
-    "unavailable": gettext_noop("Something that it needs was not there. It is tried again by itself."),
-}
-"""Error class of a report -> what happened and what to do."""
-
-FAILED: Final = gettext_noop(
-    "Something went wrong on our side. Ask again; if it stays, tell your administrator."
-)
-"""For every other class."""
 
 DONE: Final[Mapping[str, str]] = {
     "asserted": gettext_noop("The certificate is asserted. It counts for completions from now on."),

@@ -137,7 +137,7 @@ def _csv_column(values: "pa.Array", column: Column | None) -> "pa.Array":
     if column is None or column.kind == "integer":
         return values
     if column.kind == "date":
-        return pc.strftime(values, format=_DATE)
+        return _date_text(values)
     if column.kind == "score":
         return values.cast(pa.decimal128(4, 1))
     if column.name == "batch_id":
@@ -181,7 +181,7 @@ def _sheet_column(values: "pa.Array", column: Column | None, *, dates_as_text: b
     import pyarrow.compute as pc
 
     if dates_as_text and column is not None and column.kind == "date":
-        return pc.strftime(values, format=_DATE)
+        return _date_text(values)
     if column is None or column.kind != "text":
         return values
     is_too_long = pc.greater(pc.utf8_length(values), _LONGEST_CELL)
@@ -220,6 +220,14 @@ def _cells(
     return pa.RecordBatchReader.from_batches(schema, map(printed, report.batches))
 
 
+def _date_text(values: "pa.Array") -> "pa.Array":
+    """Dates as people read them; each day is written once, however many share it."""
+    import pyarrow.compute as pc
+
+    days = values.dictionary_encode()
+    return pc.strftime(days.dictionary, format=_DATE).take(days.indices)
+
+
 def _inert(values: "pa.Array") -> "pa.Array":
     """Text that no spreadsheet takes for a formula."""
     import pyarrow as pa
@@ -227,6 +235,8 @@ def _inert(values: "pa.Array") -> "pa.Array":
 
     first = pc.utf8_slice_codeunits(values, 0, 1)
     is_formula = pc.is_in(first, value_set=pa.array(_FORMULA_STARTS))
+    if not pc.any(is_formula).as_py():
+        return values
     return pc.if_else(is_formula, pc.binary_join_element_wise("'", values, ""), values)
 
 

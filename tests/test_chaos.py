@@ -74,7 +74,7 @@ def test_seven_kills_leave_no_duplicate_and_no_hole(
 def test_a_hundred_kills_leave_no_duplicate_and_no_hole(
     home: Settings, crowds: list[Crowd], tmp_path: Path, seed: int
 ) -> None:
-    crowds.append(gather_crowd(people=4_000, waves=20, seed=seed))
+    crowds.append(gather_crowd(people=6_000, waves=30, seed=seed))
     Chaos(home, tmp_path, crowds=crowds, kills=20, seed=seed).survive()
 
 
@@ -164,7 +164,7 @@ class Chaos:
         if step == "load":
             await_rows(self._home, self._runs[-1], "ops.loads", more=self._dice.randint(1, 3))
         if step == "issue":
-            await_outcomes(self._home, self._runs[-1], more=self._dice.randint(1, 150))
+            await_outcomes(self._home, self._runs[-1], more=self._dice.randint(1, 60))
 
     def _whole_run(self) -> bool:
         return kill_run(self._runs[-1])

@@ -119,28 +119,24 @@ def _build(connection: "Connection", builder: Builder, claimed: Claimed, *, mean
             with connection.transaction():
                 is_over = builder.give_back(claimed, error_class="unavailable", error=told, is_free=is_free)
                 if is_over:
-                    _tell(connection, claimed, error_class="given_up", means=means)
+                    _tell(connection, claimed, "given_up", means=means)
             if is_over:
                 discard_files(claimed, means=means)
             return "failed" if is_over else "given_back"
         error_class, told = "internal_error", f"it cannot be built: {type(error).__name__}"
     with connection.transaction():
         if record_failed(connection, claimed.request_id, error_class=error_class, error=told):
-            _tell(connection, claimed, error_class=error_class, means=means)
+            _tell(connection, claimed, error_class, means=means)
     discard_files(claimed, means=means)
     return "failed"
 
 
-def _tell(connection: "Connection", claimed: Claimed, *, error_class: str, means: Means) -> None:
+def _tell(connection: "Connection", claimed: Claimed, error_class: str, *, means: Means) -> None:
     tell_of_failure(
         connection,
         claimed.request_id,
-        batch_id=claimed.batch_id,
-        requested_at=claimed.requested_at,
-        recipients=[claimed.email],
-        language=claimed.language,
-        timezone=means.zone.key,
         error_class=error_class,
+        timezone=means.zone.key,
         sender=means.sender,
     )
 

@@ -79,18 +79,13 @@ class ReportCourier:
     def failed(self, connection: "Connection", claimed: "Claimed", *, error_class: str, error: str) -> None:
         """The request failed, too, for the same reason; who waits for it is told, if mail can tell them."""
         request_id = UUID(claimed.subject_key)
-        is_new = record_failed(connection, request_id, error_class=error_class, error=error)
-        request = find_request(connection, request_id)
-        if is_new and request is not None and error_class in _TELLABLE:
+        has_failed = record_failed(connection, request_id, error_class=error_class, error=error)
+        if has_failed and error_class in _TELLABLE:
             tell_of_failure(
                 connection,
                 request_id,
-                batch_id=request.batch_id,
-                requested_at=request.requested_at,
-                recipients=claimed.recipients,
-                language=request.language,
-                timezone=self._timezone,
                 error_class=error_class,
+                timezone=self._timezone,
                 sender=self._sender,
             )
 

@@ -1,14 +1,14 @@
 """What it means to people that a report failed: words by error class, and the mail to who waits for it."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from pramaan.localisation import gettext_in, gettext_noop, negotiate
 from pramaan.mail.ledger import queue_mail
 from pramaan.mail.messages import ReportFailed
+from pramaan.reports.ledger import find_request
 
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection
@@ -48,26 +48,25 @@ def tell_of_failure(
     connection: "Connection",
     request_id: UUID,
     *,
-    batch_id: str,
-    requested_at: datetime,
-    recipients: Sequence[str],
-    language: str,
-    timezone: str,
     error_class: str,
+    timezone: str,
     sender: "Sender",
 ) -> None:
     """Queue a mail to who waits for a report that will not come; once, whatever else it fails of. Who cannot
     be written to is not told: that undoes nothing.
     """
-    translated = gettext_in(negotiate(language))
+    request = find_request(connection, request_id)
+    if request is None:
+        return
+    translated = gettext_in(negotiate(request.language))
     try:
         mail = ReportFailed(
             request_id=str(request_id),
-            batch_id=batch_id,
-            requested_at=requested_at,
+            batch_id=request.batch_id,
+            requested_at=request.requested_at,
             timezone=timezone,
             reason=translated(FAILURES.get(error_class, FAILED)) % {"csv": CSV},
-        ).mail(subject_key=str(request_id), recipients=recipients, language=language)
+        ).mail(subject_key=str(request_id), recipients=[request.email], language=request.language)
     except ValueError:
         # Its words may quote an address.
         log.error("report %s: who waits for it cannot be told that it failed", request_id)  # noqa: TRY400

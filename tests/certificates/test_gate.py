@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,8 +20,8 @@ from worlds import TESTER, attach_everywhere, drop_rows, load_and_decide
 
 PERSON = Actor("asha", "cli")
 ZONE = "Asia/Kolkata"
-NOON = datetime.now(UTC).replace(hour=6, minute=30, second=0, microsecond=0)
-"""Noon in India, so that days here are the platform's days."""
+NOON = datetime.now(ZoneInfo(ZONE)).replace(hour=12, minute=0, second=0, microsecond=0).astimezone(UTC)
+"""Noon of the platform's day, so that days here are the platform's days, whatever day UTC has."""
 
 COURSES = ("busy", "calm")
 
@@ -36,7 +37,7 @@ class World:
 
     def complete(self, course_id: str, *, people: int, days_ago: float = 0.1, decide: bool = True) -> None:
         """That many new people complete a course, some days ago."""
-        at = (datetime.now(UTC) if days_ago < 1 else NOON) - timedelta(days=days_ago)
+        at = datetime.now(UTC) if days_ago < 1 else NOON - timedelta(days=days_ago)
         self.drop_finishers(course_id, [at] * people)
         if decide:
             self.decide()

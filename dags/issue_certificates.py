@@ -4,7 +4,7 @@
 Turns what teachers finished into certificates, in micro-batches, within seconds.
 
 **In:** files in the landing folder; attachments and issuers changed since the last batch.
-**Out:** rows in `raw`, decisions in `marts.fct_certificate_decisions`, PDFs in the store, one row per attempt in `ops.outcomes`,
+**Out:** rows in `raw`, decisions in `marts.fct_certificate_decisions`, PDFs in the store, one row per transition of a certificate in `ops.outcomes`,
 one line per run in `ops.runs`, whose counts stand in the run's note, too.
 
 **Schedule:** whenever there is something new (asset `facts`, watched by the triggerer), and every ten minutes in case a wake-up was

@@ -9,7 +9,7 @@ import pytest
 from pramaan.database.connect import Connection
 from pramaan.pipeline import Pipeline
 from pramaan.settings import Settings
-from worlds import attach_everywhere, drop, load_and_decide, store_files
+from worlds import attach_everywhere, drop, load_and_decide, store_files, store_root
 
 AAA_COMPLETED = AAA_ENTITLED = 564
 """Counted by the data set's own script, from the data and nothing else."""
@@ -52,7 +52,8 @@ def test_every_entitled_completion_ends_as_one_pdf_whose_hash_the_registry_knows
     load_and_decide(pipeline, connection)
     result = pipeline.issue_all(connection, run_id=None)
     assert (result.issued, result.failed, result.retried) == (AAA_ENTITLED, 0, 0)
-    recorded = dict(connection.execute("select pdf_uri, pdf_sha256 from registry.certificates").fetchall())
-    stored = {p.as_uri(): hashlib.sha256(p.read_bytes()).hexdigest() for p in store_files(settings)}
+    rows = connection.execute("select pdf_path, pdf_sha256 from registry.certificates").fetchall()
+    recorded = {store_root(settings) / str(path): sha256 for path, sha256 in rows}
+    stored = {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in store_files(settings)}
     assert stored == recorded
     assert pipeline.issue_all(connection, run_id=None).attempts == 0

@@ -42,6 +42,7 @@ __all__ = [
     "load_and_decide",
     "open_hold",
     "store_files",
+    "store_root",
 ]
 
 PRAMAAN = Path(sys.executable).with_name("pramaan")
@@ -150,9 +151,14 @@ def fast_disk() -> Path | None:
     return memory if memory.is_dir() and shutil.disk_usage(memory).free > _ENOUGH_BYTES else None
 
 
+def store_root(settings: Settings) -> Path:
+    """The store's folder, which the registry's paths are relative to."""
+    return Path(settings.store_url.removeprefix("file://"))
+
+
 def store_files(settings: Settings) -> list[Path]:
     """Every file in the store, whole or half-written."""
-    return sorted(p for p in Path(settings.store_url.removeprefix("file://")).rglob("*") if p.is_file())
+    return sorted(path for path in store_root(settings).rglob("*") if path.is_file())
 
 
 def database_url(settings: Settings) -> str:

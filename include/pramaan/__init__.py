@@ -9,6 +9,7 @@ Rooms, each of which knows only those below it (proven by the import contracts i
     web, pipeline, watch  the API and its pages; one run: load -> decide -> issue; when there is work
     certificates          decisions -> past the gate -> pending certificates -> PDFs in the store -> recorded
     reports               progress of a batch: asked for, built, mailed, and never called sent before that
+    lifecycle             what may become of a certificate, and the only statements that change its status
     registry              issuers, attachments, certificates' records, grants, the record of changes
     warehouse             the dbt project and the decisions it defines
     quality               a verdict per load, by a suite per feed; the only room that knows Great Expectations
@@ -20,5 +21,6 @@ Rooms, each of which knows only those below it (proven by the import contracts i
     rendering             fields and a template -> one PDF; the only room that knows WeasyPrint
     settings              the environment, parsed once
     localisation          every text that people read in their own language
+    certificate_fields    what a certificate prints, by the names it has everywhere
     errors                the error tree
 """

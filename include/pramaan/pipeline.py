@@ -17,15 +17,15 @@ from pramaan.certificates.enqueue import Enqueued, enqueue_entitled
 from pramaan.certificates.gate import GateRules, judge_quality_again
 from pramaan.certificates.hold_notices import queue_hold_notices
 from pramaan.certificates.holds import list_holds
-from pramaan.certificates.identity import IdentityKey
 from pramaan.certificates.issue import ChunkResult, Press, issue_chunk
-from pramaan.certificates.queue import count_waiting, make_due
 from pramaan.certificates.workers import issue_all
 from pramaan.database.connect import Connection, connect
 from pramaan.database.migrate import migrate, schema_is_current
 from pramaan.errors import MailError, SettingsError
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.load import FileLoaded, load_waiting
+from pramaan.lifecycle.identity import IdentityKey
+from pramaan.lifecycle.issuing import count_pending, make_due
 from pramaan.mail.addresses import Sender, addresses_in
 from pramaan.mail.hand_over import Sent, send_due
 from pramaan.mail.ledger import count_due, postpone_due
@@ -220,7 +220,7 @@ class Pipeline:
 
     def waiting(self, connection: Connection) -> int:
         """How many certificates are due now."""
-        return count_waiting(connection, due_by=datetime.now(UTC))
+        return count_pending(connection)
 
     def has_work(self, connection: Connection) -> bool:
         """Whether there is anything to load, decide, issue or send."""
@@ -234,7 +234,7 @@ class Pipeline:
 
     def issue_chunk(self, *, limit: int, run_id: UUID | None) -> ChunkResult:
         """Issue up to `limit` certificates in this process."""
-        return issue_chunk(self.press, limit=limit, due_by=datetime.now(UTC), run_id=run_id)
+        return issue_chunk(self.press, limit=limit, run_id=run_id)
 
     def issue_all(
         self,
@@ -248,7 +248,7 @@ class Pipeline:
         once.
         """
         due_by = make_due(connection)
-        waiting = count_waiting(connection, due_by=due_by)
+        waiting = count_pending(connection, due_by=due_by)
         on_total(waiting)
         if not waiting:
             return ChunkResult()

@@ -34,19 +34,26 @@ class Store:
         self._root = root.rstrip("/")
         self._is_local = isinstance(self._fs, LocalFileSystem)
 
-    def put(self, path: str, content: bytes) -> str:
-        """Store the object at `path`, replacing what is there; returns its URI. Safe to repeat.
+    def address(self, path: str) -> str:
+        """Where the object at `path` lies, for people to look: a file's path, or a URI. Never to be kept: a
+        store may move.
+        """
+        target = f"{self._root}/{path}"
+        return target if self._is_local else str(self._fs.unstrip_protocol(target))
+
+    def put(self, path: str, content: bytes) -> None:
+        """Store the object at `path`, replacing what is there. Safe to repeat.
 
         Raises StoreError when the store refuses, is full or cannot be reached; nothing is left half-written
         at `path`.
         """
-        (stored,) = self.put_all([(path, content)])
-        if isinstance(stored, StoreError):
-            raise stored
-        return stored
+        (refused,) = self.put_all([(path, content)])
+        if refused:
+            raise refused
 
-    def put_all(self, objects: Sequence[tuple[str, bytes]]) -> list[str | StoreError]:
-        """Store several objects, as `put` does; returns what became of each, in order: its URI, or the error.
+    def put_all(self, objects: Sequence[tuple[str, bytes]]) -> list[StoreError | None]:
+        """Store several objects, as `put` does; returns what kept each from being stored, in order, if
+        anything did.
 
         On a local disk all are written before the disk is waited for, once for many of them.
         """
@@ -61,12 +68,12 @@ class Store:
                 for target, content in zip(targets, contents, strict=True)
             ]
         return [
-            str(self._fs.unstrip_protocol(target)) if error is None else _refused(path, error)
-            for (path, _), target, error in zip(objects, targets, ends, strict=True)
+            None if error is None else _refused(path, error)
+            for (path, _), error in zip(objects, ends, strict=True)
         ]
 
-    def put_file(self, path: str, source: Path) -> str:
-        """Store a copy of a file at `path`, as `put` does, without holding it in memory; returns its URI.
+    def put_file(self, path: str, source: Path) -> None:
+        """Store a copy of a file at `path`, as `put` does, without holding it in memory.
 
         Raises StoreError as `put` does.
         """
@@ -77,7 +84,6 @@ class Store:
             error = _end_of(partial(self._fs.put_file, str(source), target))
         if error is not None:
             raise _refused(path, error)
-        return str(self._fs.unstrip_protocol(target))
 
     def get(self, path: str) -> bytes:
         """The object at `path`. Raises StoreError when it cannot be read."""

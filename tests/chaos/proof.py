@@ -13,7 +13,7 @@ from pramaan.registry.assertions import attach
 from pramaan.registry.attachments import Criteria
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.settings import Settings
-from worlds import LONG_AGO, TESTER, store_files
+from worlds import LONG_AGO, TESTER, store_files, store_root
 
 __all__ = ["assert_exactly_once", "assert_store_matches", "attach_chaos", "certificates", "issued"]
 
@@ -49,7 +49,7 @@ def issued(connection: Connection) -> int:
 def certificates(connection: Connection) -> list[tuple[object, ...]]:
     """Every certificate as it stands, to see that a later run changes none."""
     return connection.execute(
-        "select certificate_id, status, issued_at, pdf_uri, pdf_sha256 from registry.certificates order by 1"
+        "select certificate_id, status, issued_at, pdf_path, pdf_sha256 from registry.certificates order by 1"
     ).fetchall()
 
 
@@ -96,11 +96,11 @@ def assert_outcomes(connection: Connection) -> None:
 def assert_store_matches(settings: Settings, connection: Connection) -> None:
     """The store holds the recorded PDFs, byte for byte, and nothing else that has the name of one."""
     rows = connection.execute(
-        "select pdf_uri, pdf_sha256 from registry.certificates where status = 'issued'"
+        "select pdf_path, pdf_sha256 from registry.certificates where status = 'issued'"
     ).fetchall()
-    recorded = {str(uri): str(sha256) for uri, sha256 in rows}
+    recorded = {str(store_root(settings) / str(path)): str(sha256) for path, sha256 in rows}
     files = store_files(settings)
-    stored = {path.as_uri(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files if _counts(path)}
+    stored = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files if _counts(path)}
     assert sorted(set(stored) - set(recorded)) == [], "in the store, and nobody's"
     assert sorted(set(recorded) - set(stored)) == [], "recorded, and not in the store"
     assert stored == recorded

@@ -22,7 +22,7 @@ from worlds import drop_rows, finishers_waiting, load_and_decide, store_files
 class StoreThenDie(Store):
     """Stores, and kills its process before that can be recorded."""
 
-    def put_all(self, objects: Sequence[tuple[str, bytes]]) -> list[str | StoreError]:
+    def put_all(self, objects: Sequence[tuple[str, bytes]]) -> list[StoreError | None]:
         super().put_all(objects)
         os.kill(os.getpid(), signal.SIGKILL)
         return []

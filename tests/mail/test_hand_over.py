@@ -26,6 +26,7 @@ from pramaan.mail.ledger import (
     LEASE,
     claim_mail,
     count_due,
+    open_sender,
     postpone_due,
     queue_mail,
     queue_mails,
@@ -270,12 +271,11 @@ def test_each_sender_sees_its_own_kinds_only(connection: Connection) -> None:
     assert rows(connection, "status, attempts") == [("sent", 1), ("queued", 0)]
 
 
-def test_what_a_killed_sender_held_is_free_after_its_lease(connection: Connection) -> None:
+def test_what_a_slow_sender_holds_is_free_after_its_lease(connection: Connection) -> None:
     queue(connection)
-    held = claim_mail(connection, per_minute=10, kinds=tuple(KINDS))
-    assert held is not None
-
-    with running_server(Temper()) as port:
+    with running_server(Temper()) as port, open_sender(connection) as slow:
+        held = claim_mail(connection, sender=slow, per_minute=10, kinds=tuple(KINDS))
+        assert held is not None
         assert send(connection, port) == Sent()
         connection.execute("update ops.mails set lease_expires_at = now() - interval '1 second'")
         assert send(connection, port) == Sent(sent=1)
@@ -284,6 +284,16 @@ def test_what_a_killed_sender_held_is_free_after_its_lease(connection: Connectio
         assert not record_failed(connection, held, left=[], error_class="late", error="late")
 
     assert rows(connection, "handed_over_at") == handed_over
+
+
+def test_what_a_killed_sender_held_is_free_at_once(connection: Connection) -> None:
+    queue(connection)
+    with open_sender(connection) as killed:
+        held = claim_mail(connection, sender=killed, per_minute=10, kinds=tuple(KINDS))
+        assert held is not None
+    with running_server(Temper()) as port:
+        assert send(connection, port) == Sent(sent=1)
+        assert not record_sent(connection, held)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A report's rows: every column by the contract, in order, of one instant."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from report_people import (
     rows_of,
 )
 
+from pramaan.bench.registry_rows import unguarded_registry
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import ReportError
 from pramaan.pipeline import Pipeline
@@ -24,21 +26,28 @@ from pramaan.settings import Settings
 from worlds import database_url, finishers_waiting, open_hold
 
 _STORED = """
-    update registry.certificates set issued_at = now(), pdf_uri = 'x', pdf_sha256 = 'x', pdf_bytes = 1,
+    update registry.certificates set issued_at = now(), pdf_path = 'x', pdf_sha256 = 'x', pdf_bytes = 1,
         engine_version = 'x', error_class = 'x'
 """
 
 _ANOTHER_CERTIFICATE = """
     insert into registry.certificates (certificate_id, user_id, course_id, batch_id, sequence, attachment_id,
-        recipient_name, completed_at, status, render_input, issued_at, pdf_uri, pdf_sha256, pdf_bytes,
-        engine_version)
+        recipient_name, completed_at, status, render_input, issued_at, pdf_path, pdf_sha256, pdf_bytes,
+        engine_version, badge_recipient)
     select certificate_id || %(batch_id)s, user_id, course_id, %(batch_id)s, 2, attachment_id,
         recipient_name, completed_at, case when %(is_issued)s then 'issued' else 'pending' end, render_input,
-        case when %(is_issued)s then issued_at + interval '1 day' end, pdf_uri, pdf_sha256, pdf_bytes,
-        engine_version
+        case when %(is_issued)s then issued_at + interval '1 day' end, pdf_path, pdf_sha256, pdf_bytes,
+        engine_version, badge_recipient
     from registry.certificates
     where batch_id = 'b' and user_id = any(%(user_ids)s)
 """
+
+
+@pytest.fixture(autouse=True)
+def _any_status_at_will(connection: Connection) -> Iterator[None]:
+    """Certificates here are given whatever status a report is to show."""
+    with unguarded_registry(connection):
+        yield
 
 
 @pytest.fixture
@@ -236,9 +245,9 @@ def test_the_status_is_that_of_the_newest_certificate(
         )
     connection.execute(
         "insert into registry.certificates (certificate_id, user_id, course_id, batch_id, sequence, "
-        "attachment_id, recipient_name, completed_at, status, render_input) "
+        "attachment_id, recipient_name, completed_at, status, render_input, badge_recipient) "
         "select 'again', user_id, course_id, batch_id, 2, attachment_id, recipient_name, completed_at, "
-        "'pending', render_input from registry.certificates where status = 'superseded'"
+        "'pending', render_input, badge_recipient from registry.certificates where status = 'superseded'"
     )
     rows = {row["user_id"]: row["certificate_status"] for row in rows_of(connection)}
     shown = ["Pending", "Held", "Issued", "Failed", "Revoked", "Pending"]

@@ -22,18 +22,19 @@ from psycopg.rows import class_row, dict_row
 from feeds.feed_files import file_bytes
 from pramaan.certificates.bundled import kept_template
 from pramaan.certificates.issue import ChunkResult
-from pramaan.certificates.queue import make_due
 from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.errors import StoreError
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.load import FileLoaded
+from pramaan.lifecycle import revocation
+from pramaan.lifecycle.issuing import make_due
 from pramaan.pipeline import Decided, Pipeline
-from pramaan.registry import assertions, certificates
+from pramaan.registry import assertions
 from pramaan.registry.attachments import Attachment, Criteria
 from pramaan.registry.issuers import Issuer, IssuerVersion, record_issuer, set_signature
 from pramaan.registry.signatures import Signature, check_signature
 from pramaan.settings import Settings
-from worlds import TESTER, database_url, store_files
+from worlds import TESTER, database_url, store_files, store_root
 
 __all__ = ["ISSUERS", "Recorded", "Row", "World", "blocked", "signature_number_in"]
 
@@ -92,10 +93,11 @@ class Recorded:
     completed_at: datetime
     status: str
     error_class: str | None
-    pdf_uri: str | None
+    pdf_path: str | None
     pdf_sha256: str | None
     pdf_bytes: int | None
     render_input: dict[str, str | None]
+    store: str
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -104,8 +106,8 @@ class Recorded:
     @property
     def pdf(self) -> bytes:
         """The file that the registry names."""
-        assert self.pdf_uri is not None
-        return Path(self.pdf_uri.removeprefix("file://")).read_bytes()
+        assert self.pdf_path is not None
+        return (Path(self.store) / self.pdf_path).read_bytes()
 
 
 class World:
@@ -210,7 +212,7 @@ class World:
 
     def revoke(self, certificate_id: str) -> None:
         """Revoke an issued certificate."""
-        certificates.revoke(self.connection, certificate_id, reason="wrong person", by=TESTER)
+        revocation.revoke(self.connection, certificate_id, reason="wrong person", by=TESTER)
 
     # What the pipeline does
 
@@ -266,8 +268,9 @@ class World:
         with self.connection.cursor(row_factory=class_row(Recorded)) as cursor:
             return cursor.execute(
                 "select certificate_id, user_id, course_id, batch_id, attachment_id, recipient_name, "
-                "completed_at, status, error_class, pdf_uri, pdf_sha256, pdf_bytes, render_input "
-                "from registry.certificates order by user_id, course_id, batch_id, sequence"
+                "completed_at, status, error_class, pdf_path, pdf_sha256, pdf_bytes, render_input, "
+                "%s as store from registry.certificates order by user_id, course_id, batch_id, sequence",
+                (str(store_root(self.settings)),),
             ).fetchall()
 
     def decided(self) -> dict[tuple[str, str, str], tuple[datetime, str]]:
@@ -287,10 +290,11 @@ class World:
         """The ledger and the store say the same, and nobody has two live certificates for one completion."""
         recorded = self.recorded()
         with_file = [each for each in recorded if each.status in {"issued", "revoked", "superseded"}]
-        assert all((each.pdf_uri is None) == (each not in with_file) for each in recorded)
-        stored = {path.as_uri(): path.read_bytes() for path in store_files(self.settings)}
-        assert {uri: (hashlib.sha256(pdf).hexdigest(), len(pdf)) for uri, pdf in stored.items()} == {
-            each.pdf_uri: (each.pdf_sha256, each.pdf_bytes) for each in with_file
+        assert all((each.pdf_path is None) == (each not in with_file) for each in recorded)
+        root = store_root(self.settings)
+        stored = {str(path.relative_to(root)): path.read_bytes() for path in store_files(self.settings)}
+        assert {path: (hashlib.sha256(pdf).hexdigest(), len(pdf)) for path, pdf in stored.items()} == {
+            each.pdf_path: (each.pdf_sha256, each.pdf_bytes) for each in with_file
         }
         live = [each.key for each in recorded if each.status not in {"superseded", "revoked"}]
         assert len(live) == len(set(live))

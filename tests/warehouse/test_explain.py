@@ -21,6 +21,7 @@ from test_decide import (
 )
 from test_preview import batch_under_way, completing, enrolled, live_through, nothing_changes
 
+from pramaan.bench.registry_rows import unguarded_registry
 from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.errors import DatabaseError
 from pramaan.pipeline import Pipeline
@@ -173,13 +174,15 @@ def test_the_newest_certificate_is_told(
     assert first is not None
     assert first.certificate is not None
     assert (first.certificate.status, first.certificate.issued_at) == ("pending", None)
-    connection.execute("update registry.certificates set status = 'superseded'")
-    connection.execute(
-        "insert into registry.certificates (certificate_id, user_id, course_id, batch_id, sequence, "
-        "attachment_id, recipient_name, completed_at, status, error_class, render_input) "
-        "select 'second', user_id, course_id, batch_id, 2, attachment_id, recipient_name, completed_at, "
-        "'failed', 'name_does_not_fit', render_input from registry.certificates"
-    )
+    with unguarded_registry(connection):
+        connection.execute("update registry.certificates set status = 'superseded'")
+        connection.execute(
+            "insert into registry.certificates (certificate_id, user_id, course_id, batch_id, sequence, "
+            "attachment_id, recipient_name, completed_at, status, error_class, render_input, "
+            "badge_recipient) "
+            "select 'second', user_id, course_id, batch_id, 2, attachment_id, recipient_name, completed_at, "
+            "'failed', 'name_does_not_fit', render_input, badge_recipient from registry.certificates"
+        )
     second = explain_decision(connection, **key)
     assert second is not None
     assert second.certificate is not None

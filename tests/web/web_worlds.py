@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from pramaan.certificates.bundled import kept_template
-from pramaan.certificates.queue import Issued, make_due, open_worker
+from pramaan.certificates.queue import open_worker
 from pramaan.database.connect import Connection
+from pramaan.lifecycle.issuing import Issued, make_due
 from pramaan.pipeline import Pipeline
 from pramaan.registry.assertions import attach
 from pramaan.registry.attachments import Criteria
@@ -250,7 +251,7 @@ def issue_without_printing(connection: Connection, *user_ids: str) -> None:
             wanted = {str(row[0]) for row in rows}
         chosen = [claim for claim in claims if not user_ids or claim.certificate_id in wanted]
         worker.record(
-            [Issued(claim.certificate_id, "file:///x.pdf", "0" * 64, 1, "test") for claim in chosen], []
+            [Issued(claim.certificate_id, "certificates/x.pdf", "0" * 64, 1, "test") for claim in chosen], []
         )
         worker.release([claim for claim in claims if claim not in chosen])
 

@@ -3,34 +3,27 @@ it is issued.
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import LiteralString, cast
 from uuid import UUID
 
-from pramaan.certificates.gate import GateRules, forget_withdrawn, pass_gate
-from pramaan.certificates.identity import IdentityKey
+from psycopg.types.json import Jsonb
+
+from pramaan.certificates.gate import GateRules, forget_withdrawn, lock_gate, pass_gate
 from pramaan.database.connect import Connection
+from pramaan.lifecycle.creation import create, withdraw
+from pramaan.lifecycle.frozen import FIELDS_FROM_FACTS, NAMES_OF_ITSELF
+from pramaan.lifecycle.identity import IdentityKey
+from pramaan.rendering.assertion import hashed_recipient
 
 __all__ = ["Enqueued", "enqueue_entitled"]
 
-_ENTITLED = """
+_ENTITLED: LiteralString = """
     create temp table entitled on commit drop as
     select
         decisions.user_id, decisions.course_id, decisions.batch_id,
         decisions.attachment_id, decisions.completed_at, attachments.tenant_id,
-        users.name as recipient_name,
-        jsonb_build_object(
-            'recipient_name', users.name,
-            'course_name', course_versions.name,
-            'completed_at', to_char(decisions.completed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-            'issuer_name', issuers.name,
-            'issuer_url', issuers.url,
-            'signatory_name', issuers.signatory_name,
-            'signatory_designation', issuers.signatory_designation,
-            'language', case
-                when users.language ~ '^[A-Za-z]{{2,3}}(-[A-Za-z0-9]{{1,8}})*$' then users.language
-                else 'en'
-            end
-        ) as render_input
+        issuers.signature_sha256,
+        {fields} as render_input
     from {decisions}
     inner join lateral (
         select * from raw.users as users where users.user_id = decisions.user_id offset 0
@@ -48,10 +41,10 @@ _ENTITLED = """
     analyze entitled
 """
 
-_ALL = "marts.fct_certificate_decisions as decisions"
+_ALL: LiteralString = "marts.fct_certificate_decisions as decisions"
 
 # Looked up key by key, for the reason that stands in dbt/macros/planned_alone.sql.
-_IN_SCOPE = """
+_IN_SCOPE: LiteralString = """
     pg_temp.keys_in_scope as scope
     inner join lateral (
         select * from marts.fct_certificate_decisions as decisions
@@ -62,32 +55,25 @@ _IN_SCOPE = """
 
 # What is not issued yet follows the facts, also while a worker renders it: the worker then finds nothing to
 # record and takes its file back.
-_WITHDRAWN = """
-    create temp table withdrawn (
-        user_id text, course_id text, batch_id text, completed_at timestamptz, was_held boolean
-    ) on commit drop
+_NO_LONGER_ENTITLED: LiteralString = """
+    create temp table no_longer_entitled on commit drop as
+    select waiting.certificate_id
+    from registry.certificates as waiting
+    {in_scope}
+    where waiting.status in ('pending', 'failed', 'held') and waiting.origin = 'rules'
+        and not exists (
+            select from entitled
+            where entitled.user_id = waiting.user_id
+                and entitled.batch_id = waiting.batch_id
+                and entitled.course_id = waiting.course_id
+                and entitled.attachment_id = waiting.attachment_id
+                and entitled.completed_at = waiting.completed_at
+                and entitled.render_input = waiting.render_input - array[{names_of_itself}]
+        )
 """
-
-_WITHDRAW = """
-    with gone as (
-        delete from registry.certificates as waiting
-        {using}
-        where waiting.status in ('pending', 'failed', 'held') and waiting.sequence = 1
-            {same_key}
-            and not exists (
-                select from entitled
-                where entitled.user_id = waiting.user_id
-                    and entitled.batch_id = waiting.batch_id
-                    and entitled.course_id = waiting.course_id
-                    and entitled.attachment_id = waiting.attachment_id
-                    and entitled.completed_at = waiting.completed_at
-                    and entitled.render_input = waiting.render_input - array['certificate_id', 'verify_url']
-            )
-        returning
-            waiting.user_id, waiting.course_id, waiting.batch_id, waiting.completed_at,
-            waiting.status = 'held'
-    )
-    insert into withdrawn select * from gone
+_WAITING_IN_SCOPE: LiteralString = """
+    inner join pg_temp.keys_in_scope as scope
+        on waiting.user_id = scope.user_id and waiting.batch_id = scope.batch_id
 """
 
 _WITHOUT_CERTIFICATE = """
@@ -95,13 +81,14 @@ _WITHOUT_CERTIFICATE = """
     where not exists (
         select from registry.certificates as known
         where known.user_id = entitled.user_id and known.course_id = entitled.course_id
-            and known.batch_id = entitled.batch_id and known.sequence = 1
+            and known.batch_id = entitled.batch_id
     )
 """
 
 _IDENTIFIED = """
-    create temp table identified (user_id text, course_id text, batch_id text, certificate_id text)
-    on commit drop
+    create temp table identified (
+        user_id text, course_id text, batch_id text, certificate_id text, badge_recipient jsonb
+    ) on commit drop
 """
 
 # Corrected facts neither slip out of a hold nor, unless they move the completion, meet it anew; quality,
@@ -109,7 +96,7 @@ _IDENTIFIED = """
 _CANDIDATES = """
     create temp table candidates on commit drop as
     select
-        identified.certificate_id, entitled.*,
+        identified.certificate_id, identified.badge_recipient, entitled.*,
         held.hold_id is not null
         or coalesce(withdrawn.completed_at = entitled.completed_at, false) as is_known,
         held.hold_id,
@@ -123,18 +110,12 @@ _CANDIDATES = """
     analyze candidates
 """
 
-_ENQUEUE = """
-    insert into registry.certificates
-        (certificate_id, user_id, course_id, batch_id, attachment_id, recipient_name, completed_at, status,
-         hold_id, render_input)
+_PROPOSED: LiteralString = """
     select
-        certificate_id, user_id, course_id, batch_id, attachment_id, recipient_name, completed_at,
-        case when is_held then 'held' else 'pending' end, hold_id,
-        render_input || jsonb_build_object(
-            'certificate_id', certificate_id, 'verify_url', %(verify_base)s || certificate_id
-        )
+        certificate_id, user_id, course_id, batch_id, 1 as sequence, 'rules' as origin,
+        null::text as created_by, null::text as supersedes, attachment_id, completed_at, hold_id,
+        render_input, signature_sha256, badge_recipient
     from candidates
-    on conflict do nothing
 """
 
 
@@ -164,28 +145,35 @@ def enqueue_entitled(
     `history` passes the gate. Safe to repeat: a completion that has a certificate, whatever became of it,
     gets no other.
     """
-    connection.execute(_ENTITLED.format(decisions=_IN_SCOPE if in_scope else _ALL))
-    using = "using pg_temp.keys_in_scope as scope" if in_scope else ""
-    same_key = "and waiting.user_id = scope.user_id and waiting.batch_id = scope.batch_id" if in_scope else ""
-    connection.execute(_WITHDRAWN)
-    withdrawn = connection.execute(_WITHDRAW.format(using=using, same_key=same_key)).rowcount
+    lock_gate(connection)
+    connection.execute(_ENTITLED.format(fields=FIELDS_FROM_FACTS, decisions=_IN_SCOPE if in_scope else _ALL))
+    connection.execute(
+        _NO_LONGER_ENTITLED.format(
+            in_scope=_WAITING_IN_SCOPE if in_scope else "", names_of_itself=NAMES_OF_ITSELF
+        )
+    )
+    withdrawn = withdraw(connection, "select certificate_id from no_longer_entitled", run_id=run_id)
     if withdrawn:
         forget_withdrawn(connection, gate)
-    if not _identify(connection, key):
+    if not _identify(connection, key, public_url=public_url):
         return Enqueued(0, 0, withdrawn)
     connection.execute(_CANDIDATES)
     held = pass_gate(connection, gate, run_id=run_id, history=history)
-    enqueued = connection.execute(_ENQUEUE, {"verify_base": f"{public_url}/verify/"}).rowcount
-    return Enqueued(enqueued - held, held, withdrawn)
+    created = create(connection, _PROPOSED, public_url=public_url, run_id=run_id)
+    return Enqueued(created - held, held, withdrawn)
 
 
-def _identify(connection: Connection, key: IdentityKey) -> int:
-    """Give ids to the entitled that have no certificate, and return how many they are; here and not in SQL,
-    so that the key stays here.
+def _identify(connection: Connection, key: IdentityKey, *, public_url: str) -> int:
+    """Give ids, and what follows from them, to the entitled that have no certificate, and return how many
+    they are; here and not in SQL, so that the key stays here.
     """
     fresh = cast(list[tuple[str, str, str]], connection.execute(_WITHOUT_CERTIFICATE).fetchall())
     connection.execute(_IDENTIFIED)
     with connection.cursor() as cursor, cursor.copy("copy identified from stdin") as copy:
         for completion in fresh:
-            copy.write_row((*completion, key.certificate_id(*completion)))
+            certificate_id = key.certificate_id(*completion)
+            recipient = hashed_recipient(
+                public_url, recipient_id=completion[0], certificate_id=certificate_id
+            )
+            copy.write_row((*completion, certificate_id, Jsonb(recipient)))
     return len(fresh)

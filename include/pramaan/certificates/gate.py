@@ -18,8 +18,16 @@ from uuid import UUID
 
 from pramaan.database.connect import Connection
 from pramaan.database.wake import wake
+from pramaan.lifecycle.holding import hold, release
 
-__all__ = ["GateRules", "count_approved", "forget_withdrawn", "judge_quality_again", "pass_gate"]
+__all__ = [
+    "GateRules",
+    "count_approved",
+    "forget_withdrawn",
+    "judge_quality_again",
+    "lock_gate",
+    "pass_gate",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,9 @@ class GateRules:
     oldest_days: int
     timezone: str
 
+
+_GATE_LOCK: Final = 0x5072616D61616E06
+"""Advisory transaction lock of whoever holds, lets go, or counts what was let go."""
 
 _LEAST_DAYS: Final = 3
 _LEAST_AGE_DAYS: Final = 7
@@ -288,15 +299,17 @@ _STAYS_HELD: LiteralString = """
     update candidates set is_held = true from still where candidates.certificate_id = still.certificate_id
 """
 
-_APPLY: LiteralString = """
-    update registry.certificates as waiting
-    set status = case when candidates.is_held then 'held' else 'pending' end,
-        hold_id = case when candidates.is_held then candidates.hold_id else waiting.hold_id end,
-        lease_id = null, lease_expires_at = null
-    from candidates
-    where waiting.certificate_id = candidates.certificate_id
-        and (candidates.status = 'held') is distinct from candidates.is_held
-"""
+_TO_BE_HELD: LiteralString = (
+    "select certificate_id, hold_id from candidates where is_held and status = 'pending'"
+)
+_TO_BE_RELEASED: LiteralString = "select certificate_id from candidates where not is_held and status = 'held'"
+
+
+def lock_gate(connection: Connection) -> None:
+    """Wait for whoever is at the gate, and hold off others, until the caller's transaction ends. Before any
+    certificate is locked: see `pramaan.lifecycle`.
+    """
+    connection.execute("select pg_advisory_xact_lock(%s)", (_GATE_LOCK,))
 
 
 def pass_gate(connection: Connection, rules: GateRules, *, run_id: UUID | None, history: bool) -> int:
@@ -354,6 +367,7 @@ def judge_quality_again(connection: Connection) -> int:
 
     Safe to repeat. A certificate that a worker renders just now is taken from it.
     """
+    lock_gate(connection)
     if not _any_load_failed(connection):
         return 0
     connection.execute(_NOT_ISSUED_YET)
@@ -362,7 +376,8 @@ def judge_quality_again(connection: Connection) -> int:
     connection.execute(_STAYS_HELD)
     held = connection.execute("select from to_hold").rowcount
     _open_holds(connection, run_id=None)
-    connection.execute(_APPLY)
+    hold(connection, _TO_BE_HELD)
+    release(connection, _TO_BE_RELEASED)
     return held
 
 

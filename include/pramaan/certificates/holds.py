@@ -9,10 +9,11 @@ from typing import Final, Literal, LiteralString, cast
 
 from psycopg.rows import class_row
 
-from pramaan.certificates.gate import count_approved, judge_quality_again
+from pramaan.certificates.gate import count_approved, judge_quality_again, lock_gate
 from pramaan.database.connect import Connection
 from pramaan.database.wake import wake
 from pramaan.errors import RegistryError
+from pramaan.lifecycle.holding import release_hold
 from pramaan.registry.changes import Actor, record_change
 from pramaan.registry.grants import grants_of
 
@@ -61,12 +62,6 @@ _DECIDE: LiteralString = """
     update ops.gate_holds
     set state = %(state)s, decided_by = %(username)s, decided_at = now(), remark = %(remark)s
     where hold_id = %(hold_id)s and course_id = %(course_id)s
-"""
-
-_RELEASE: LiteralString = """
-    update registry.certificates
-    set status = 'pending', next_attempt_at = now()
-    where status = 'held' and hold_id = %s and course_id = %s
 """
 
 _CLAIM_TO_ASK: LiteralString = """
@@ -145,6 +140,7 @@ def decide_hold(
     """
     state: HoldState = "approved" if approve else "rejected"
     with connection.transaction():
+        lock_gate(connection)
         before = get_hold(connection, hold_id, course_id)
         if before.state == state:
             return before
@@ -173,7 +169,7 @@ def decide_hold(
         if approve:
             is_unusual = before.rule != "quality"
             count_approved(connection, hold_id, course_id, is_unusual=is_unusual, timezone=timezone)
-            connection.execute(_RELEASE, (hold_id, course_id))
+            release_hold(connection, hold_id, course_id)
             judge_quality_again(connection)
             wake(connection)
         after = get_hold(connection, hold_id, course_id)

@@ -16,12 +16,14 @@ from typing import Final
 from uuid import UUID
 
 from pramaan.certificates.alone import Confinement
-from pramaan.certificates.identity import certificate_path
 from pramaan.certificates.limits import Guard, Limits
 from pramaan.certificates.printing import Printed, Printer, Workshop
-from pramaan.certificates.queue import Claim, Issued, Postponed, Worker, open_worker
+from pramaan.certificates.queue import Worker, open_worker
 from pramaan.database.connect import connect
 from pramaan.errors import HostError, RenderError, StoreError, TemplateError
+from pramaan.lifecycle import issuing
+from pramaan.lifecycle.identity import certificate_path
+from pramaan.lifecycle.issuing import Claim, Failure, Issued
 from pramaan.mail.addresses import Sender
 from pramaan.rendering.fonts import configure_fonts
 from pramaan.store import Store
@@ -82,10 +84,15 @@ class ChunkResult:
 
 
 def issue_chunk(
-    press: Press, *, limit: int, due_by: datetime, run_id: UUID | None, store: Store | None = None
+    press: Press,
+    *,
+    limit: int,
+    run_id: UUID | None,
+    due_by: datetime | None = None,
+    store: Store | None = None,
 ) -> ChunkResult:
-    """Issue up to `limit` pending certificates that were due by `due_by`, two hundred at a time; suspects
-    last, one at a time, each in a child process.
+    """Issue up to `limit` pending certificates that were due by `due_by`, or by now as the database has it,
+    two hundred at a time; suspects last, one at a time, each in a child process.
 
     Raises StoreError when the store is away, DatabaseError when Postgres is: what was recorded stays, the
     rest is free again.
@@ -94,6 +101,8 @@ def issue_chunk(
     store = store or Store(press.store_url)
     result = ChunkResult()
     with connect(press.database_url, application="pramaan issue") as connection:
+        # Once: what is to be tried again in a moment is not tried again here.
+        due_by = due_by or issuing.now(connection)
         printer = Printer(connection, press.workshop)
         with open_worker(connection, run_id=run_id, mail_from=press.mail_from) as worker:
             desk = _Desk(worker, printer, store, press)
@@ -124,11 +133,11 @@ class _Desk:
         rest = list(claims)
         try:
             while rest:
-                rendered, postponed = self._render(rest)
-                tried = len(rendered) + len(postponed)
+                rendered, failures = self._render(rest)
+                tried = len(rendered) + len(failures)
                 portion, rest = rest[:tried], rest[tried:]
                 try:
-                    result += self._finish(rendered, postponed)
+                    result += self._finish(rendered, failures)
                 except StoreError:
                     raise
                 except BaseException:
@@ -151,18 +160,18 @@ class _Desk:
                     break
                 log.warning("certificate %s: %s workers died on it", claim.certificate_id, claim.deaths)
                 rendered: list[tuple[Claim, Printed]] = []
-                postponed: list[Postponed] = []
+                failures: list[Failure] = []
                 try:
                     rendered.append((claim, self._confined(claim, confinement)))
                 except HostError:
                     self._worker.release([claim])
                     raise
                 except Exception as error:  # noqa: BLE001 - one certificate never stops the others
-                    postponed.append(_failure(claim, error))
+                    failures.append(_failure(claim, error))
                 except BaseException:
                     self._worker.release([claim])
                     raise
-                result += self._finish(rendered, postponed)
+                result += self._finish(rendered, failures)
         return result
 
     def _confined(self, claim: Claim, confinement: Confinement) -> Printed:
@@ -170,10 +179,10 @@ class _Desk:
             raise RenderError("renderer_crashed", f"{claim.deaths} workers died while they had it")
         return confinement.render(self._printer.job(claim))
 
-    def _render(self, claims: Sequence[Claim]) -> tuple[list[tuple[Claim, Printed]], list[Postponed]]:
+    def _render(self, claims: Sequence[Claim]) -> tuple[list[tuple[Claim, Printed]], list[Failure]]:
         """As many of the first claims as there is time for."""
         rendered: list[tuple[Claim, Printed]] = []
-        postponed: list[Postponed] = []
+        failures: list[Failure] = []
         until = time.monotonic() + _PORTION_SECONDS
         with self._guard as guard:
             for claim in claims:
@@ -181,12 +190,12 @@ class _Desk:
                 try:
                     rendered.append((claim, self._printer.render(self._printer.job(claim))))
                 except Exception as error:  # noqa: BLE001 - one certificate never stops the others
-                    postponed.append(_failure(claim, error))
+                    failures.append(_failure(claim, error))
                 if time.monotonic() > until:
                     break
-        return rendered, postponed
+        return rendered, failures
 
-    def _finish(self, rendered: Sequence[tuple[Claim, Printed]], postponed: list[Postponed]) -> ChunkResult:
+    def _finish(self, rendered: Sequence[tuple[Claim, Printed]], failures: list[Failure]) -> ChunkResult:
         """Store and record. Raises StoreError after some failures of the store in a row; what was not tried
         then is given back.
         """
@@ -197,48 +206,49 @@ class _Desk:
             for claim, printed in rendered
         ]
         untried: list[Claim] = []
-        for (claim, printed), stored in zip(rendered, self._store.put_all(objects), strict=True):
-            if away is not None and isinstance(stored, StoreError):
+        ends = self._store.put_all(objects)
+        for (claim, printed), (path, _), refused in zip(rendered, objects, ends, strict=True):
+            if refused and away:
                 untried.append(claim)
-            elif isinstance(stored, StoreError):
-                postponed.append(_failure(claim, stored))
+            elif refused:
+                failures.append(_failure(claim, refused))
                 self._store_failures += 1
-                away = stored if self._store_failures >= _STORE_FAILURES_THAT_STOP else None
+                away = refused if self._store_failures >= _STORE_FAILURES_THAT_STOP else None
             else:
                 self._store_failures = 0
                 size, engine = len(printed.pdf), printed.engine_version
-                issued.append(Issued(claim.certificate_id, stored, printed.sha256, size, engine))
-        recorded = self._worker.record(issued, postponed)
+                issued.append(Issued(claim.certificate_id, path, printed.sha256, size, engine))
+        recorded = self._worker.record(issued, failures)
         if untried:
             self._worker.release(untried)
         self._take_back([one for one in issued if one.certificate_id not in recorded])
         if away is not None:
             raise away
-        failed = sum(one.backoff is None for one in postponed)
-        return ChunkResult(len(recorded), failed, len(postponed) - failed)
+        failed = sum(one.wait is None for one in failures)
+        return ChunkResult(len(recorded), failed, len(failures) - failed)
 
     def _take_back(self, unrecorded: Sequence[Issued]) -> None:
         """Remove the files of certificates that were withdrawn or taken over while they were rendered."""
         for late in unrecorded:
             if not self._worker.is_recorded(late):
-                self._store.discard(certificate_path(late.certificate_id, sha256=late.pdf_sha256))
+                self._store.discard(late.pdf_path)
 
 
-def _failure(claim: Claim, error: Exception) -> Postponed:
+def _failure(claim: Claim, error: Exception) -> Failure:
     """Transient or permanent is decided here and nowhere else. The message of a bug is not kept: it may
     quote a name.
     """
     log.warning("certificate %s: %s", claim.certificate_id, type(error).__name__, exc_info=_traced(error))
     if isinstance(error, StoreError):
-        backoff = min(_MAX_BACKOFF, timedelta(seconds=5) * 2 ** min(claim.attempt, 10))
-        return Postponed(claim.certificate_id, "store_unavailable", str(error), backoff)
+        wait = min(_MAX_BACKOFF, timedelta(seconds=5) * 2 ** min(claim.attempt, 10))
+        return Failure(claim.certificate_id, "store_unavailable", str(error), wait)
     if isinstance(error, RenderError):
-        return Postponed(claim.certificate_id, error.error_class, str(error), None)
+        return Failure(claim.certificate_id, error.error_class, str(error), None)
     if isinstance(error, TemplateError):
-        return Postponed(claim.certificate_id, "template_error", str(error), None)
+        return Failure(claim.certificate_id, "template_error", str(error), None)
     if isinstance(error, MemoryError):
-        return Postponed(claim.certificate_id, "out_of_memory", "it takes more memory than any may", None)
-    return Postponed(
+        return Failure(claim.certificate_id, "out_of_memory", "it takes more memory than any may", None)
+    return Failure(
         claim.certificate_id, "internal_error", f"{type(error).__name__}; see the log of this time", None
     )
 

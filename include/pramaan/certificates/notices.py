@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, LiteralString
 
+from pramaan.certificate_fields import printed
 from pramaan.database.connect import Connection
 from pramaan.mail.addresses import PLAUSIBLE, Sender
 from pramaan.mail.ledger import queue_mails
@@ -12,16 +13,16 @@ __all__ = ["queue_issue_notices"]
 
 _KIND: Final = CertificateIssued.kind
 
-_NOTICES: LiteralString = """
+_NOTICES: LiteralString = f"""
     select
         %(kind)s::text,
         certificates.certificate_id,
         array[btrim(users.email)],
-        coalesce(certificates.render_input ->> 'language', 'en'),
+        coalesce({printed("language")}, 'en'),
         jsonb_build_object(
             'recipient_name', certificates.recipient_name,
-            'course_name', certificates.render_input ->> 'course_name',
-            'issuer_name', certificates.render_input ->> 'issuer_name',
+            'course_name', {printed("course_name")},
+            'issuer_name', {printed("issuer_name")},
             'issuer_email', issuers.email,
             'certificate_id', certificates.certificate_id
         )
@@ -34,9 +35,9 @@ _NOTICES: LiteralString = """
         on certificates.user_id = users.user_id and btrim(users.email) ~ %(plausible)s
     where certificates.certificate_id = any(%(certificate_ids)s) and certificates.status = 'issued'
         -- What a feed calls a name or a course is no place for a link to anywhere.
-        and concat_ws(' ', certificates.recipient_name, certificates.render_input ->> 'course_name')
+        and concat_ws(' ', certificates.recipient_name, {printed("course_name")})
             !~* '(://|www[.]|@)'
-"""
+"""  # noqa: S608 - our own words
 
 
 def queue_issue_notices(connection: Connection, certificate_ids: Iterable[str], *, sender: Sender) -> int:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from pramaan.certificates.limits import Limits
-from pramaan.certificates.queue import Claim
 from pramaan.database.connect import Connection
+from pramaan.lifecycle.issuing import Claim
 from pramaan.registry.issuers import signature_image
 from pramaan.registry.templates import template_archive
 from pramaan.rendering.assertion import badge_assertion
@@ -68,7 +68,9 @@ class Printer:
             archive=self._archive(claim.template_id, claim.template_version),
             fields=claim.fields,
             signature=self._signature(claim.signature_sha256),
-            assertion=badge_assertion(claim.fields, class_id=claim.attachment_id, recipient_id=claim.user_id),
+            assertion=badge_assertion(
+                claim.fields, class_id=claim.attachment_id, recipient=claim.badge_recipient
+            ),
         )
 
     def render(self, job: Job) -> Printed:

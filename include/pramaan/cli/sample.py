@@ -20,6 +20,7 @@ from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import record_issuer
 from pramaan.sample import SAMPLE_ATTACHMENTS, SampleSummary, write_sample
 from pramaan.settings import Settings
+from pramaan.store import Store
 
 __all__ = ["run_sample"]
 
@@ -43,7 +44,7 @@ def run_sample(settings: Settings, pipeline: Pipeline) -> None:
         _assert_certificates(connection, folder, summary)
         _wait(connection, summary)
         totals = pipeline.totals(connection)
-        pdfs = _three_pdfs(connection)
+        pdfs = _three_pdfs(connection, Store(settings.store_url))
     print_table("Rows in the warehouse", totals.rows | {"quarantined": totals.quarantined})
     print_table("Decisions", {"completions": totals.completions} | totals.decisions)
     print_table("Certificates", totals.certificates)
@@ -123,17 +124,17 @@ def _wait(connection: Connection, summary: SampleSummary) -> None:
             time.sleep(0.5)
 
 
-def _three_pdfs(connection: Connection) -> list[tuple[str, str]]:
-    """One certificate each in Devanagari, Tamil and Nastaliq."""
+def _three_pdfs(connection: Connection, store: Store) -> list[tuple[str, str]]:
+    """One certificate each in Devanagari, Tamil and Nastaliq: its language, and where it lies."""
     rows = connection.execute(
-        "select distinct on (language) render_input ->> 'language' as language, pdf_uri "
+        "select distinct on (language) render_input ->> 'language' as language, pdf_path "
         "from registry.certificates "
         "where status = 'issued' and recipient_name ~ case render_input ->> 'language' "
         "when 'hi' then '^[\u0900-\u097f]' when 'ta' then '^[\u0b80-\u0bff]' "
         "when 'ur' then '^[\u0600-\u06ff]' end "
         "order by language, certificate_id"
     ).fetchall()
-    return [(str(language), str(uri).removeprefix("file://")) for language, uri in rows]
+    return [(str(language), store.address(str(path))) for language, path in rows]
 
 
 def _print_addresses(settings: Settings) -> None:

@@ -27,6 +27,7 @@ from pramaan.mail.ledger import (
     Claimed,
     claim_mail,
     count_due,
+    open_sender,
     record_failed,
     record_retry,
     record_sent,
@@ -148,7 +149,7 @@ def send_due(
         raise ValueError("mail is sent outside transactions: what is undone would be sent again")
     sender = Sender.parse(settings.mail_from)
     ends = {"sent": 0, "retried": 0, "failed": 0}
-    with Line(MailServer.parse(server_url)) as line:
+    with open_sender(connection) as number, Line(MailServer.parse(server_url)) as line:
         post = _Post(
             connection,
             line,
@@ -161,6 +162,7 @@ def send_due(
         while time.monotonic() < until and (
             claimed := claim_mail(
                 connection,
+                sender=number,
                 per_minute=settings.mails_per_minute,
                 kinds=kinds,
                 most_bytes=most_bytes,

@@ -7,6 +7,7 @@ once its cause is mended.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, LiteralString, cast
@@ -16,6 +17,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from pramaan.database.connect import Connection
+from pramaan.database.leases import LeaseQueue
 from pramaan.mail.addresses import Sender, is_sendable, masked
 
 __all__ = [
@@ -26,7 +28,9 @@ __all__ = [
     "UnsentMail",
     "claim_mail",
     "count_due",
+    "is_being_sent",
     "list_unsent",
+    "open_sender",
     "postpone_due",
     "queue_mail",
     "queue_mails",
@@ -38,9 +42,7 @@ __all__ = [
 ]
 
 LEASE: Final = timedelta(minutes=10)
-"""How long a mail is one sender's alone, who breaks off earlier than that. What a killed sender held goes out
-after that, within the half hour that a report is promised in.
-"""
+"""How long a mail is one sender's alone, who breaks off earlier; what a killed one held is free at once."""
 
 SMALL_BYTES: Final = 2_000_000
 """A file of as many is on the line for seconds."""
@@ -54,7 +56,7 @@ _RATE_LOCK: Final = 0x5072616D61616E04
 # An operator who has a request's id finds its mail in the log of any server on its way.
 _UUID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
-_QUEUE: LiteralString = """
+_INSERT: LiteralString = """
     insert into ops.mails (kind, subject_key, recipients, language, content, message_id)
     select
         kind, subject_key, recipients, language, content,
@@ -71,42 +73,43 @@ _ONE: LiteralString = (
     "%(content)s::jsonb"
 )
 
-_CLAIM: LiteralString = """
-    with lately as (
-        select count(*) as mails from ops.mails
-        where attempted_at > now() - interval '1 minute' and kind = any(%(kinds)s)
-    ),
+_QUEUE: Final = LeaseQueue(
+    table="ops.mails",
+    key="mail_id",
+    waits="item.status = 'queued' and item.next_attempt_at <= now() and item.kind = any(%(kinds)s)",
+    holders=0x50726D59,
+    lease=LEASE,
+)
 
-    due as materialized (
-        select mail_id from ops.mails
-        where status = 'queued' and next_attempt_at <= now() and kind = any(%(kinds)s)
-            and (lease_expires_at is null or lease_expires_at < now())
-            -- As jsonb: whatever stands there can be compared.
-            and coalesce(content -> 'file_bytes' <= to_jsonb(%(most_bytes)s::bigint), true)
-        order by
-            kind not in ('hold_notice', 'report_late'),
-            queued_at > now() - %(large_give_way)s
-            and coalesce(content -> 'file_bytes' > to_jsonb(%(small_bytes)s::bigint), false),
-            next_attempt_at,
-            mail_id
-        limit 1
-        for update skip locked
-    )
-
-    update ops.mails as claimed
-    set attempted_at = now(), lease_expires_at = now() + %(lease)s, attempts = claimed.attempts + 1
-    from due, lately
-    where claimed.mail_id = due.mail_id and lately.mails < %(per_minute)s
-    returning claimed.mail_id, claimed.kind, claimed.subject_key, claimed.recipients, claimed.language,
+_CLAIM: LiteralString = _QUEUE.claim_statement(
+    # Counted once. As jsonb: whatever stands for the size can be compared.
+    wanted="""
+        (
+            select count(*) from ops.mails as lately
+            where lately.attempted_at > now() - interval '1 minute' and lately.kind = any(%(kinds)s)
+        ) < %(per_minute)s
+        and coalesce(item.content -> 'file_bytes' <= to_jsonb(%(most_bytes)s::bigint), true)
+    """,
+    order="""
+        item.kind not in ('hold_notice', 'report_late'),
+        item.queued_at > now() - %(large_give_way)s
+        and coalesce(item.content -> 'file_bytes' > to_jsonb(%(small_bytes)s::bigint), false),
+        item.next_attempt_at,
+        item.mail_id
+    """,
+    changes=", attempted_at = now()",
+    returning="""
+        claimed.mail_id, claimed.kind, claimed.subject_key, claimed.recipients, claimed.language,
         claimed.content, claimed.message_id, claimed.attempts as attempt, claimed.queued_at,
         claimed.attempted_at
-"""
+    """,
+)
 
 # Only whoever holds the newest claim may say what became of it: its number of attempts tells.
 
 _SENT: LiteralString = """
     update ops.mails
-    set status = 'sent', handed_over_at = clock_timestamp(), lease_expires_at = null,
+    set status = 'sent', handed_over_at = clock_timestamp(), lease_id = null, lease_expires_at = null,
         handed_over_to = handed_over_to || %(taken)s::text[],
         recipients = handed_over_to || %(taken)s::text[], content = '{}', error_class = null, error = null
     where mail_id = %(mail_id)s and status = 'queued' and attempts = %(attempt)s
@@ -114,7 +117,7 @@ _SENT: LiteralString = """
 
 _NOT_SENT: LiteralString = """
     update ops.mails
-    set status = %(status)s, next_attempt_at = now() + %(wait)s, lease_expires_at = null,
+    set status = %(status)s, next_attempt_at = now() + %(wait)s, lease_id = null, lease_expires_at = null,
         handed_over_to = handed_over_to || %(taken)s::text[], recipients = %(left)s::text[],
         error_class = %(error_class)s, error = %(error)s
     where mail_id = %(mail_id)s and status = 'queued' and attempts = %(attempt)s
@@ -122,7 +125,7 @@ _NOT_SENT: LiteralString = """
 
 _RELEASE: LiteralString = """
     update ops.mails
-    set lease_expires_at = null, attempted_at = null, attempts = attempts - 1,
+    set lease_id = null, lease_expires_at = null, attempted_at = null, attempts = attempts - 1,
         error_class = %(error_class)s, error = %(error)s
     where mail_id = %(mail_id)s and status = 'queued' and attempts = %(attempt)s
 """
@@ -204,7 +207,7 @@ def queue_mails(
 
     Raises ValueError for a mail that the table refuses, without its addresses.
     """
-    statement = _QUEUE.format(query=query)
+    statement = _INSERT.format(query=query)
     try:
         return connection.execute(statement, {**values, "mail_host": sender.host, "uuid": _UUID}).rowcount
     except errors.IntegrityError as error:
@@ -215,17 +218,34 @@ def queue_mails(
 
 def count_due(connection: Connection, *, kinds: Sequence[str]) -> int:
     """How many mails of these kinds are due and held by no sender."""
-    row = connection.execute(
-        "select count(*) from ops.mails where status = 'queued' and next_attempt_at <= now() "
-        "and (lease_expires_at is null or lease_expires_at < now()) and kind = any(%s)",
-        (list(kinds),),
-    ).fetchone()
-    return cast(int, row[0]) if row else 0
+    query: LiteralString = f"select count(*) from ops.mails as item where {_QUEUE.free}"  # noqa: S608 - our own words
+    row = connection.execute(query, {"kinds": list(kinds), "holders": _QUEUE.holders}).fetchone()
+    return cast(tuple[int], row)[0]
+
+
+def is_being_sent(connection: Connection, *, kind: str, subject_key: str) -> bool:
+    """Whether a living sender hands this mail over just now."""
+    query: LiteralString = f"""
+        select exists (
+            select from ops.mails as item
+            where kind = %(kind)s and subject_key = %(subject_key)s and status = 'queued'
+                and not {_QUEUE.is_free}
+        )
+    """  # noqa: S608 - our own words
+    values = {"kind": kind, "subject_key": subject_key, "holders": _QUEUE.holders}
+    row = connection.execute(query, values).fetchone()
+    return bool(row and row[0])
+
+
+def open_sender(connection: Connection) -> AbstractContextManager[int]:
+    """The number of a new sender for the block, known to others by the lock that its session holds."""
+    return _QUEUE.open_holder(connection)
 
 
 def claim_mail(
     connection: Connection,
     *,
+    sender: int,
     per_minute: int,
     kinds: Sequence[str],
     most_bytes: int | None = None,
@@ -236,6 +256,8 @@ def claim_mail(
     together have taken `per_minute` of these kinds within the last minute.
     """
     values = {
+        **_QUEUE.values(sender),
+        "limit": 1,
         "per_minute": per_minute,
         "kinds": list(kinds),
         "most_bytes": most_bytes,

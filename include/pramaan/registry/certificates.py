@@ -1,6 +1,6 @@
-"""Certificates as people ask for them: a user's, one by its id, its revocation (`registry.certificates`).
+"""Certificates as people ask for them: a user's, one by its id (`registry.certificates`).
 
-The work of issuing them is `pramaan.certificates`; this module never renders or stores anything.
+What becomes of them is `pramaan.lifecycle`; this module only reads.
 """
 
 from dataclasses import dataclass
@@ -9,23 +9,25 @@ from typing import Literal, LiteralString, cast
 
 from psycopg.rows import class_row
 
+from pramaan.certificate_fields import printed
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
-from pramaan.registry.changes import Actor, record_change
 
 __all__ = [
     "Certificate",
+    "Origin",
     "Status",
     "certificates_of_user",
     "find_certificate",
-    "revoke",
+    "get_certificate",
+    "lock_certificate",
     "tenant_of_batch",
     "tenant_of_user",
 ]
 
 Status = Literal["pending", "held", "issued", "failed", "superseded", "revoked"]
-
-_LONGEST_REASON = 500
+Origin = Literal["rules", "person", "reissue"]
+"""Who made a certificate: a decision of the rules; a person, by hand; a person who had one made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Certificate:
     course_name: str | None
     verify_url: str | None
     status: Status
+    origin: Origin
+    supersedes: str | None
     completed_at: datetime
     issued_at: datetime | None
     revoked_at: datetime | None
@@ -47,17 +51,16 @@ class Certificate:
     revocation_reason: str | None
 
 
-_SELECT: LiteralString = """
+_SELECT: LiteralString = f"""
     select
         certificates.certificate_id, certificates.user_id, certificates.course_id, certificates.batch_id,
-        attachments.tenant_id, certificates.status,
-        certificates.render_input ->> 'course_name' as course_name,
-        certificates.render_input ->> 'verify_url' as verify_url,
+        attachments.tenant_id, certificates.status, certificates.origin, certificates.supersedes,
+        {printed("course_name")} as course_name, {printed("verify_url")} as verify_url,
         certificates.completed_at, certificates.issued_at,
         certificates.revoked_at, certificates.revoked_by, certificates.revocation_reason
     from registry.certificates as certificates
     inner join registry.attachments as attachments on certificates.attachment_id = attachments.attachment_id
-"""
+"""  # noqa: S608 - our own words
 
 
 def find_certificate(connection: Connection, certificate_id: str) -> Certificate | None:
@@ -66,6 +69,24 @@ def find_certificate(connection: Connection, certificate_id: str) -> Certificate
         return cursor.execute(
             f"{_SELECT} where certificates.certificate_id = %s", (certificate_id,)
         ).fetchone()
+
+
+def get_certificate(connection: Connection, certificate_id: str) -> Certificate:
+    """The certificate of this id. Raises RegistryError `certificate_not_found`."""
+    found = find_certificate(connection, certificate_id)
+    if found is None:
+        raise RegistryError("certificate_not_found", f"there is no certificate {certificate_id}")
+    return found
+
+
+def lock_certificate(connection: Connection, certificate_id: str) -> Certificate:
+    """The certificate of this id, which nobody else changes until the caller's transaction ends. Raises as
+    `get_certificate`.
+    """
+    connection.execute(
+        "select from registry.certificates where certificate_id = %s for update", (certificate_id,)
+    )
+    return get_certificate(connection, certificate_id)
 
 
 def certificates_of_user(connection: Connection, user_id: str) -> list[Certificate]:
@@ -90,50 +111,3 @@ def tenant_of_batch(connection: Connection, batch_id: str) -> str | None:
     """The tenant of a batch, if we know it."""
     row = connection.execute("select tenant_id from raw.batches where batch_id = %s", (batch_id,)).fetchone()
     return cast(str, row[0]) if row else None
-
-
-def revoke(connection: Connection, certificate_id: str, *, reason: str, by: Actor) -> Certificate:
-    """Revoke an issued certificate for good, with the reason and the name of who does it.
-
-    Whoever asks the registry sees it from the next request on; facts never bring it back.
-
-    Raises RegistryError `certificate_not_found`, `certificate_already_revoked`, `certificate_not_issued`,
-    `invalid_reason`.
-    """
-    if not reason.strip() or len(reason) > _LONGEST_REASON:
-        raise RegistryError("invalid_reason", f"reason: 1 to {_LONGEST_REASON} characters that say why")
-    with connection.transaction():
-        connection.execute(
-            "select from registry.certificates where certificate_id = %s for update", (certificate_id,)
-        )
-        before = find_certificate(connection, certificate_id)
-        _require_issued(before, certificate_id)
-        connection.execute(
-            "update registry.certificates set status = 'revoked', revoked_at = clock_timestamp(), "
-            "revoked_by = %s, revocation_reason = %s where certificate_id = %s",
-            (by.username, reason.strip(), certificate_id),
-        )
-        after = cast(Certificate, find_certificate(connection, certificate_id))
-        record_change(
-            connection,
-            "revoked",
-            by=by,
-            kind="certificate",
-            subject_id=certificate_id,
-            tenant_id=after.tenant_id,
-            before={"status": "issued"},
-            after={"status": "revoked", "revoked_at": after.revoked_at, "reason": after.revocation_reason},
-        )
-    return after
-
-
-def _require_issued(certificate: Certificate | None, certificate_id: str) -> None:
-    if certificate is None:
-        raise RegistryError("certificate_not_found", f"there is no certificate {certificate_id}")
-    if certificate.status == "revoked":
-        raise RegistryError("certificate_already_revoked", f"certificate {certificate_id} is revoked already")
-    if certificate.status != "issued":
-        raise RegistryError(
-            "certificate_not_issued",
-            f"certificate {certificate_id} is {certificate.status}; only an issued one can be revoked",
-        )

@@ -7,11 +7,12 @@ to, which a trigger of the database sees to: against accidents and our own fault
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from pramaan.database.connect import Connection
+from pramaan.errors import RegistryError
 
-__all__ = ["Actor", "Channel", "SubjectKind", "record_change"]
+__all__ = ["Actor", "Channel", "SubjectKind", "checked_reason", "record_change"]
 
 Channel = Literal["api", "page", "cli", "airflow", "setup"]
 SubjectKind = Literal["attachment", "issuer", "certificate", "grant", "hold"]
@@ -24,6 +25,18 @@ class Actor:
     username: str
     channel: Channel
     address: str | None = None
+
+
+_LONGEST_REASON: Final = 500
+
+
+def checked_reason(reason: str) -> str:
+    """A reason that a person gives for a change, without blanks around it. Raises RegistryError
+    `invalid_reason`.
+    """
+    if not reason.strip() or len(reason) > _LONGEST_REASON:
+        raise RegistryError("invalid_reason", f"reason: 1 to {_LONGEST_REASON} characters that say why")
+    return reason.strip()
 
 
 def record_change(

@@ -1,18 +1,13 @@
 """Templates as the registry keeps them: by content hash, for ever (table `registry.template_versions`)."""
 
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import cast
 
+from pramaan.certificate_fields import CERTIFICATE_FIELDS, FIELD_NAMES
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
 
-__all__ = ["PRINTED_FIELDS", "KeptTemplate", "is_kept", "keep_template", "require_usable", "template_archive"]
-
-PRINTED_FIELDS: Final = frozenset({
-    "certificate_id", "recipient_name", "course_name", "completed_at", "issuer_name", "issuer_url",
-    "signatory_name", "signatory_designation", "verify_url", "language",
-})  # fmt: skip
-"""Every field that a certificate can print; some are empty when the issuer leaves them out."""
+__all__ = ["KeptTemplate", "is_kept", "keep_template", "require_usable", "template_archive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +60,7 @@ def require_usable(
     """
     row = connection.execute(
         "select templates.required_fields, "
+        # In the order of the optional fields.
         "issuers.url, issuers.signatory_name, issuers.signatory_designation "
         "from registry.template_versions as templates, registry.issuer_versions as issuers "
         "where templates.template_id = %s and templates.version = %s "
@@ -72,8 +68,10 @@ def require_usable(
         (template_id, version, issuer_id, issuer_version),
     ).fetchone()
     required, *details = row or ((),)
-    optional = dict(zip(("issuer_url", "signatory_name", "signatory_designation"), details, strict=False))
-    there = PRINTED_FIELDS - {name for name, value in optional.items() if value is None}
+    names = (field.name for field in CERTIFICATE_FIELDS if field.is_optional)
+    optional = dict(zip(names, details, strict=False))
+    there: set[str] = set(FIELD_NAMES)
+    there -= {name for name, value in optional.items() if value is None}
     lacking = sorted(set(cast(list[str], required)) - there)
     if lacking:
         raise RegistryError(

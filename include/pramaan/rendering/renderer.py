@@ -9,7 +9,7 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from pramaan.errors import RenderError
-from pramaan.rendering.assertion import badge_assertion
+from pramaan.rendering.assertion import sample_assertion
 from pramaan.rendering.compiled_engine import CompiledEngine
 from pramaan.rendering.fields import checked_fields, printed_texts
 from pramaan.rendering.fit import DOES_NOT_FIT
@@ -82,9 +82,7 @@ class Renderer:
         values = checked_fields(fields, template=self.template)
         page = self._page(values, signature)
         texts = printed_texts(values, language=page.language, zone=self._zone)
-        attached = assertion or badge_assertion(
-            values, class_id=self.template.template_id, recipient_id=values.get("certificate_id") or ""
-        )
+        attached = assertion or sample_assertion(values, class_id=self.template.template_id)
         code = (values["language"] or "").partition("-")[0].lower()
         if self._compiled is not None:
             try:

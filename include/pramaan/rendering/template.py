@@ -17,6 +17,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pramaan.certificate_fields import CERTIFICATE_FIELDS
 from pramaan.errors import TemplateError
 from pramaan.localisation import LANGUAGES, SOURCE_LANGUAGE
 from pramaan.rendering.located_yaml import Located, YamlProblem, located_yaml
@@ -36,15 +37,8 @@ __all__ = [
     "unpack_template",
 ]
 
-CONTRACT_FIELDS: Final = (
-    "recipient_name",
-    "course_name",
-    "completed_at",
-    "issuer_name",
-    "signatory_name",
-    "signatory_designation",
-    "verify_url",
-    "language",
+CONTRACT_FIELDS: Final[tuple[str, ...]] = tuple(
+    field.name for field in CERTIFICATE_FIELDS if field.is_declared
 )
 """The fields that every template declares, by the names they have everywhere."""
 

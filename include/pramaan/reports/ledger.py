@@ -6,8 +6,7 @@ queues the mail; it stays `building` until the mail server has taken the mail ov
 free at once. With a database on another machine, keep-alives tell within two minutes.
 """
 
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -19,9 +18,11 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from pramaan.database.connect import Connection
+from pramaan.database.leases import LeaseQueue
 from pramaan.database.wake import wake
 from pramaan.errors import ReportError
 from pramaan.mail.addresses import masked
+from pramaan.mail.ledger import is_being_sent
 from pramaan.reports.rows import Totals
 
 __all__ = [
@@ -56,9 +57,6 @@ Format = Literal["csv", "xlsx"]
 Status = Literal["requested", "building", "sent", "failed"]
 Channel = Literal["api", "page", "airflow", "cli", "schedule"]
 
-_BUILDER_LOCKS: Final = 0x50726D58
-"""First half of the advisory locks that live builders hold; the second is the builder's number."""
-
 MOST_ATTEMPTS: Final = 3
 """More than so many builders do not die of a report by chance."""
 
@@ -86,60 +84,51 @@ _ENTER: LiteralString = """
     returning request_id
 """
 
-_LIVING: LiteralString = """
-    select objid from pg_locks
-    where locktype = 'advisory' and objsubid = 2 and classid = %(builder_locks)s
-        and database = (select oid from pg_database where datname = current_database())
-"""
+_QUEUE: Final = LeaseQueue(
+    table="ops.report_requests",
+    key="request_id",
+    waits="""
+        item.status in ('requested', 'building') and item.built_at is null and item.next_attempt_at <= now()
+    """,
+    holders=0x50726D58,
+    lease=timedelta(hours=1),
+)
+"""Longer than any report is built."""
 
-_WAITS: LiteralString = f"""
-    next_attempt_at <= now()
-    and (
-        status = 'requested'
-        or (status = 'building' and built_at is null and builder::oid not in ({_LIVING}))
-    )
-"""
-
-_CLAIM: LiteralString = f"""
-    with next as (
-        select request_id from ops.report_requests
-        where {_WAITS}
-            and (%(request_id)s::uuid is null or request_id = %(request_id)s)
-            and (%(most_rows)s::integer is null or expected_rows <= %(most_rows)s)
-        order by requested_at, request_id
-        limit 1
-        for update skip locked
-    )
-
-    update ops.report_requests as claimed
-    set status = 'building', builder = %(builder)s, building_at = clock_timestamp(),
-        attempts = claimed.attempts + 1, error_class = null, error = null
-    from next
-    where claimed.request_id = next.request_id
-    returning claimed.request_id, claimed.batch_id, claimed.requested_by, claimed.by_operator, claimed.email,
-        claimed.format, claimed.language, claimed.sealed_password,
-        claimed.attempts as attempt, claimed.requested_at
-"""  # noqa: S608 - our own words
+_CLAIM: LiteralString = _QUEUE.claim_statement(
+    wanted="""
+        (%(request_id)s::uuid is null or item.request_id = %(request_id)s)
+        and (%(most_rows)s::integer is null or item.expected_rows <= %(most_rows)s)
+    """,
+    order="item.requested_at, item.request_id",
+    changes=", status = 'building', building_at = clock_timestamp(), error_class = null, error = null",
+    returning="""
+        claimed.request_id, claimed.batch_id, claimed.requested_by, claimed.by_operator, claimed.email,
+        claimed.format, claimed.language, claimed.sealed_password, claimed.attempts as attempt,
+        claimed.requested_at
+    """,
+)
 
 _BUILT: LiteralString = """
     update ops.report_requests
     set built_at = clock_timestamp(), as_of = %(as_of)s, rows = %(rows)s, bytes = %(bytes)s, path = %(path)s,
-        totals = %(totals)s, sealed_password = null, builder = null
-    where request_id = %(request_id)s and status = 'building' and builder = %(builder)s
+        totals = %(totals)s, sealed_password = null, lease_id = null, lease_expires_at = null
+    where request_id = %(request_id)s and status = 'building' and lease_id = %(builder)s
 """
 
 _GIVE_BACK: LiteralString = """
     update ops.report_requests
     set status = case when is_over then 'failed' else 'requested' end,
         failed_at = case when is_over then now() end,
-        builder = null, next_attempt_at = now() + %(wait)s, attempts = attempts - %(is_free)s::integer,
+        lease_id = null, lease_expires_at = null, next_attempt_at = now() + %(wait)s,
+        attempts = attempts - %(is_free)s::integer,
         sealed_password = case when is_over then null else sealed_password end,
         error_class = case when is_over then 'given_up' else %(error_class)s end, error = %(error)s
     from (
         select requested_at < now() - %(longest)s as is_over
         from ops.report_requests where request_id = %(request_id)s
     ) as age
-    where request_id = %(request_id)s and status = 'building' and builder = %(builder)s
+    where request_id = %(request_id)s and status = 'building' and lease_id = %(builder)s
     returning status = 'failed'
 """
 
@@ -147,7 +136,7 @@ _FAILED: LiteralString = """
     update ops.report_requests
     set status = 'failed', failed_at = coalesce(failed_at, clock_timestamp()),
         error_class = %(error_class)s, error = %(error)s,
-        builder = null, sealed_password = null
+        lease_id = null, lease_expires_at = null, sealed_password = null
     where request_id = %(request_id)s
         and (status in ('requested', 'building') or (status = 'failed' and built_at is not null))
 """
@@ -292,39 +281,35 @@ def count_lately(connection: Connection, *, requested_by: str, within: timedelta
 
 def count_builders(connection: Connection) -> int:
     """How many builders live."""
-    query: LiteralString = f"select count(*) from ({_LIVING}) as living"  # noqa: S608 - our own words
-    row = connection.execute(query, {"builder_locks": _BUILDER_LOCKS}).fetchone()
-    return cast(tuple[int], row)[0]
+    return _QUEUE.count_holders(connection)
 
 
 def is_in_hand(connection: Connection, request_id: UUID) -> bool:
     """Whether a living builder builds this report just now, or a sender hands its mail over."""
     query: LiteralString = f"""
         select exists (
-            select from ops.report_requests
-            where request_id = %(request_id)s and status = 'building' and builder::oid in ({_LIVING})
-        ) or exists (
-            select from ops.mails
-            where kind = 'progress_report' and subject_key = %(request_id)s::text
-                and status = 'queued' and lease_expires_at > now()
+            select from ops.report_requests as item
+            where request_id = %(request_id)s and status = 'building' and built_at is null
+                and not {_QUEUE.is_free}
         )
     """  # noqa: S608 - our own words
-    values = {"request_id": request_id, "builder_locks": _BUILDER_LOCKS}
-    row = connection.execute(query, values).fetchone()
-    return bool(row and row[0])
+    row = connection.execute(query, {"request_id": request_id, "holders": _QUEUE.holders}).fetchone()
+    return bool(row and row[0]) or is_being_sent(
+        connection, kind="progress_report", subject_key=str(request_id)
+    )
 
 
 def newest_waiting(connection: Connection) -> datetime | None:
     """When the newest of the reports that wait was asked for; None when none waits."""
-    query: LiteralString = f"select max(requested_at) from ops.report_requests where {_WAITS}"  # noqa: S608 - our own words
-    row = connection.execute(query, {"builder_locks": _BUILDER_LOCKS}).fetchone()
+    query: LiteralString = f"select max(requested_at) from ops.report_requests as item where {_QUEUE.free}"  # noqa: S608 - our own words
+    row = connection.execute(query, {"holders": _QUEUE.holders}).fetchone()
     return cast(tuple[datetime | None], row)[0]
 
 
 def count_waiting(connection: Connection) -> int:
     """How many reports are to be built that no living builder has."""
-    query: LiteralString = f"select count(*) from ops.report_requests where {_WAITS}"  # noqa: S608 - our own words
-    row = connection.execute(query, {"builder_locks": _BUILDER_LOCKS}).fetchone()
+    query: LiteralString = f"select count(*) from ops.report_requests as item where {_QUEUE.free}"  # noqa: S608 - our own words
+    row = connection.execute(query, {"holders": _QUEUE.holders}).fetchone()
     return cast(tuple[int], row)[0]
 
 
@@ -339,9 +324,9 @@ class Builder:
         """Take the oldest request that waits, of at most so many expected rows, or this one; None when there
         is none.
         """
-        values: Mapping[str, object] = {
-            "builder": self._number,
-            "builder_locks": _BUILDER_LOCKS,
+        values = {
+            **_QUEUE.values(self._number),
+            "limit": 1,
             "most_rows": most_rows,
             "request_id": request_id,
         }
@@ -371,17 +356,12 @@ class Builder:
 @contextmanager
 def open_builder(connection: Connection) -> Iterator[Builder]:
     """A builder for the block, known to others by the advisory lock that its session holds."""
-    number = secrets.randbelow(2**31)
     # A machine that is gone says no goodbye.
     connection.execute(
         "set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 6"
     )
-    connection.execute("select pg_advisory_lock(%s, %s)", (_BUILDER_LOCKS, number))
-    try:
+    with _QUEUE.open_holder(connection) as number:
         yield Builder(connection, number)
-    finally:
-        if not connection.closed:
-            connection.execute("select pg_advisory_unlock(%s, %s)", (_BUILDER_LOCKS, number))
 
 
 def record_sent(connection: Connection, request_id: UUID, *, recipients: Sequence[str]) -> None:

@@ -5,7 +5,8 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from pramaan.registry import certificates as registry
+from pramaan.lifecycle import revocation
+from pramaan.registry.certificates import Status
 from pramaan.web.callers import CallerDep
 from pramaan.web.database import DatabaseDep
 from pramaan.web.problems import problem_responses
@@ -25,7 +26,7 @@ class RevokedBody(BaseModel):
     """A revoked certificate: by whom, when and why."""
 
     certificate_id: str
-    status: registry.Status
+    status: Status
     revoked_at: datetime | None
     revoked_by: str | None
     reason: str | None
@@ -37,7 +38,7 @@ def revoke(certificate_id: IdInPath, body: Reason, caller: CallerDep, database: 
     with database.connection() as connection:
         known = visible_certificate(connection, certificate_id, caller=caller)
         caller.require(tenant_id=known.tenant_id)
-        revoked = registry.revoke(connection, certificate_id, reason=body.reason, by=caller.actor("api"))
+        revoked = revocation.revoke(connection, certificate_id, reason=body.reason, by=caller.actor("api"))
     return RevokedBody(
         certificate_id=revoked.certificate_id,
         status=revoked.status,

@@ -6,13 +6,13 @@ from functools import partial
 from itertools import cycle, islice
 from multiprocessing import get_context
 from time import perf_counter
-from typing import Final, LiteralString, cast
+from typing import Any, Final, LiteralString, cast
 
 from pramaan.bench.rendering.child import cores
 from pramaan.certificates.issue import Press
 from pramaan.certificates.printing import Job, Printer, Workshop, printed
-from pramaan.certificates.queue import Claim
 from pramaan.database.connect import Connection
+from pramaan.lifecycle.issuing import Claim
 from pramaan.rendering.fonts import configure_fonts
 
 __all__ = ["rendering_rate"]
@@ -24,12 +24,10 @@ _RENDERS: Final = 5_000
 _ISSUED: LiteralString = """
     select
         certificates.certificate_id, 1, certificates.render_input,
-        attachments.template_id, attachments.template_version, issuers.signature_sha256,
-        certificates.user_id, certificates.attachment_id::text
+        attachments.template_id, attachments.template_version, certificates.signature_sha256,
+        certificates.attachment_id::text, certificates.badge_recipient
     from registry.certificates as certificates
     inner join registry.attachments as attachments using (attachment_id)
-    inner join registry.issuer_versions as issuers
-        on attachments.issuer_id = issuers.issuer_id and attachments.issuer_version = issuers.version
     where certificates.user_id like %s || '-%%' and certificates.status = 'issued'
     limit %s
 """
@@ -40,11 +38,8 @@ def rendering_rate(press: Press, connection: Connection, *, name: str) -> float:
     `name`.
     """
     printer = Printer(connection, press.workshop)
-    rows = connection.execute(_ISSUED, (name, _SAMPLE)).fetchall()
-    jobs = [
-        printer.job(Claim(*cast(tuple[str, int, dict[str, str | None], str, str, str | None, str, str], row)))
-        for row in rows
-    ]
+    rows = cast(list[tuple[Any, ...]], connection.execute(_ISSUED, (name, _SAMPLE)).fetchall())
+    jobs = [printer.job(Claim(*row)) for row in rows]
     processes = len(cores())
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
 

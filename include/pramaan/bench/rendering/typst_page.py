@@ -18,7 +18,7 @@ import typst
 from pramaan.bench.rendering.child import INDIA
 from pramaan.bench.rendering.rows import Fields
 from pramaan.errors import HostError
-from pramaan.rendering.assertion import badge_assertion
+from pramaan.rendering.assertion import sample_assertion
 from pramaan.rendering.fields import checked_fields, direction_of, printed_texts
 from pramaan.rendering.fonts import bundled_font_files
 from pramaan.rendering.markup import text_of
@@ -83,9 +83,7 @@ class TypstPress:
             self._fixed[page.language] = self._fixed_part(page)
             rows = "\n".join(f"  {_literal(code)}: {part}," for code, part in self._fixed.items())
             (self._folder / "fixed.typ").write_text(f"{_IMPORT_LINE}\n#let pages = (\n{rows}\n)\n")
-        assertion = badge_assertion(
-            fields, class_id=self._template.template_id, recipient_id=texts["certificate_id"]
-        )
+        assertion = sample_assertion(fields, class_id=self._template.template_id)
         named = {
             "lang": tag,
             "page": page.language,

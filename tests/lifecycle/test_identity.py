@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pramaan.certificates.identity import IdentityKey
 from pramaan.errors import HostError
+from pramaan.lifecycle.identity import IdentityKey
 
 KEY = IdentityKey(b"k" * 32)
 

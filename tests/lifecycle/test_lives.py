@@ -1,6 +1,7 @@
 """Lives of certificates, from creation to revocation or withdrawal, and the outcome that each step leaves."""
 
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -203,6 +204,12 @@ def test_a_certificate_is_created_once(connection: Connection) -> None:
     assert life(connection, "by-hand") == ["created"]
 
 
+def test_beside_one_in_force_only_its_successor_is_created(connection: Connection, one_issued: str) -> None:
+    beside = BY_HAND.replace("'b2' as batch_id", "batch_id").replace("1 as sequence", "2 as sequence")
+    assert create(connection, beside, public_url=PUBLIC, run_id=None) == 0
+    assert get_certificate(connection, issue_again(connection, one_issued)).status == "pending"
+
+
 def test_a_moved_store_breaks_nothing(connection: Connection, one_issued: str, tmp_path: Path) -> None:
     row = connection.execute("select pdf_path, pdf_sha256 from registry.certificates").fetchone()
     assert row is not None
@@ -211,39 +218,29 @@ def test_a_moved_store_breaks_nothing(connection: Connection, one_issued: str, t
     assert (tmp_path / "moved" / str(row[0])).read_bytes().startswith(b"%PDF")
 
 
-def test_recording_and_the_gate_never_wait_for_each_other(
-    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+def test_what_is_recorded_is_locked_in_the_order_of_ids(
+    settings: Settings, pipeline: Pipeline, connection: Connection, other: Connection, tmp_path: Path
 ) -> None:
-    finishers_waiting(settings, pipeline, connection, tmp_path, count=40)
-    hold_id = open_hold(connection, "c")
-    everything: str = f"select certificate_id, {hold_id} as hold_id from registry.certificates"
+    finishers_waiting(settings, pipeline, connection, tmp_path, count=2)
+    with ThreadPoolExecutor(1) as thread, open_worker(other, run_id=None) as worker:
+        first, last = (claim.certificate_id for claim in worker.claim(2))
+        failure = Failure(last, "template_error", "x", None)
+        with connection.transaction():
+            # As the gate does: the lowest id first. Whoever records has not locked the other one by then.
+            lock_certificates(connection, [first])
+            recording = thread.submit(worker.record, [printed_as(first)], [failure])
+            wait_until_it_waits(connection, other.info.backend_pid)
+            connection.execute(
+                "select from registry.certificates where certificate_id = %s for update nowait", (last,)
+            )
+        assert recording.result(timeout=60) == {first}
+    assert get_certificate(connection, last).status == "failed"
 
-    def work() -> int:
-        done = 0
-        with connect(database_url(settings)) as mine, open_worker(mine, run_id=None) as worker:
-            while claims := worker.claim(6):
-                # The failures have the greatest ids: recorded first, they would be locked first.
-                *first, last = [claim.certificate_id for claim in claims]
-                done += len(
-                    worker.record([printed_as(one) for one in first], [Failure(last, "x", "x", None)])
-                )
-        return done
 
-    def guard() -> None:
-        with connect(database_url(settings)) as mine:
-            for _ in range(30):
-                hold(mine, everything)
-                release(mine, everything)
-
-    with ThreadPoolExecutor(4) as threads:
-        guards = [threads.submit(guard) for _ in range(2)]
-        workers = [threads.submit(work) for _ in range(2)]
-        for one in (*guards, *workers):
-            one.result(timeout=120)
-    release(connection, everything)
-    work()
-    statuses = connection.execute("select distinct status from registry.certificates order by 1").fetchall()
-    assert statuses == [("failed",), ("issued",)]
+def wait_until_it_waits(connection: Connection, session: int) -> None:
+    """Until a session waits for a lock."""
+    while not connection.execute("select from pg_locks where pid = %s and not granted", (session,)).rowcount:
+        time.sleep(0.01)
 
 
 def test_whoever_decides_a_hold_and_a_batch_at_the_gate_take_turns(
@@ -253,11 +250,12 @@ def test_whoever_decides_a_hold_and_a_batch_at_the_gate_take_turns(
     hold(connection, f"select '{one_waiting}' as certificate_id, {hold_id} as hold_id")
     with ThreadPoolExecutor(1) as thread:
         with connection.transaction():
-            # A batch's order: the gate, then certificates.
+            # As a batch does: first the gate, then certificates.
             lock_gate(connection)
             decided = thread.submit(
                 decide_hold, other, hold_id, "c", approve=True, by=TESTER, timezone="Asia/Kolkata"
             )
+            wait_until_it_waits(connection, other.info.backend_pid)
             lock_certificates(connection, [one_waiting])
             assert list_holds(connection, state="waiting")
         assert decided.result(timeout=60).state == "approved"

@@ -31,6 +31,12 @@ _CREATE: LiteralString = """
             case when hold_id is null then %(pending)s else %(held)s end, hold_id,
             render_input || {fields}, signature_sha256, badge_recipient
         from ({proposals}) as proposals
+        where not exists (
+            select from registry.certificates as issued
+            where issued.user_id = proposals.user_id and issued.course_id = proposals.course_id
+                and issued.batch_id = proposals.batch_id and issued.status = 'issued'
+                and issued.certificate_id is distinct from proposals.supersedes
+        )
         order by certificate_id
         on conflict do nothing
         returning certificate_id, hold_id
@@ -98,7 +104,8 @@ def create(
 
     `proposals` is a query of certificate_id, user_id, course_id, batch_id, sequence, origin, created_by,
     supersedes, attachment_id, completed_at, hold_id, render_input (fields that do not follow from the id),
-    signature_sha256 and badge_recipient. Safe to repeat: where one is in the place already, nothing happens.
+    signature_sha256 and badge_recipient. Safe to repeat: nothing happens where one is to come already, or one
+    is in force that is not to be superseded.
     """
     statement = _CREATE.format(proposals=proposals, fields=FIELDS_OF_ITSELF)
     made = {

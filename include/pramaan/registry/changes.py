@@ -13,7 +13,9 @@ from pramaan.database.connect import Connection
 
 __all__ = ["Actor", "Channel", "SubjectKind", "record_change"]
 
-Channel = Literal["api", "page", "cli", "airflow", "setup"]
+Channel = Literal["api", "page", "cli", "airflow", "setup", "platform"]
+"""The way in; `platform`: nobody's, the platform does it by itself."""
+
 SubjectKind = Literal["attachment", "issuer", "certificate", "grant", "hold"]
 
 

@@ -20,6 +20,7 @@ there first, stands.
   role (`pramaan grant`), or let somebody else answer.
 * **`decide_hold` red with `are asked about` or `was approved by`:** the hold grew while it waited, and is asked about again; or it had
   been decided already, otherwise. Nothing to do.
+* **`decide_hold` green, and says `healed`:** what was held was let go by the quality check before the question was answered. Nothing to do.
 * **A run waits for days:** nobody has answered. After a week it is asked again.
 * **`decide_hold` was answered, and asks again:** the answer came in the very second of the question, or recording it failed. Airflow keeps
   no answer for a second try: answer once more.

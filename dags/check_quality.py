@@ -10,6 +10,9 @@ Runs the Great Expectations suite of its feed on every load, and holds what foll
 lost. It does not stand in the way of issuing: what a suite finds is held as far as it is not issued yet, and the gate of each later batch
 knows the verdict.
 
+Feeds come in any order: a load that failed only because what it refers to had not come is checked again when more of that came, and what
+was held for it alone is let go. Of a load that is still bad after a day, ever more rarely.
+
 **A re-run** checks the loads that still have no verdict.
 
 #### Triage

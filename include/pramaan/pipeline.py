@@ -16,8 +16,9 @@ from uuid import UUID
 from pramaan.certificates.enqueue import Enqueued, enqueue_entitled
 from pramaan.certificates.gate import GateRules, judge_quality_again
 from pramaan.certificates.hold_notices import queue_hold_notices
-from pramaan.certificates.holds import list_holds
+from pramaan.certificates.holds import end_healed, list_holds
 from pramaan.certificates.issue import ChunkResult, Press, issue_chunk
+from pramaan.certificates.verdicts import settle_verdicts
 from pramaan.certificates.workers import issue_all
 from pramaan.database.connect import Connection, connect
 from pramaan.database.migrate import migrate, schema_is_current
@@ -228,9 +229,13 @@ class Pipeline:
         return bool(row and row[0]) or bool(Landing(self._settings.landing_url).waiting())
 
     def check_loads(self) -> list[Verdict]:
-        """Run the quality suites on the loads that have no verdict yet."""
+        """Run the quality suites on the loads that have no verdict yet, and on failed ones to which more has
+        come since.
+        """
         with self.connect() as connection:
-            return check_loads(connection, docs_folder=self._settings.quality_docs)
+            verdicts = check_loads(connection, docs_folder=self._settings.quality_docs)
+            settle_verdicts(connection)
+        return verdicts
 
     def issue_chunk(self, *, limit: int, run_id: UUID | None) -> ChunkResult:
         """Issue up to `limit` certificates in this process."""
@@ -256,10 +261,12 @@ class Pipeline:
 
     def hold_what_follows(self, connection: Connection) -> int:
         """Hold what waits to be issued on facts of loads that failed their quality suite, and let go what
-        rests on better ones by now; returns how many are newly held. The caller holds the lock.
+        rests on better ones by now, or on a better verdict; returns how many are newly held. The caller
+        holds the lock.
         """
         with connection.transaction():
-            held = judge_quality_again(connection)
+            held = judge_quality_again(connection, timezone=self.timezone)
+            end_healed(connection)
             if held:
                 self.tell_team(connection)
         return held

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pramaan.certificates.holds import approve_history, decide_hold, list_holds, may_decide
+from pramaan.certificates.verdicts import is_any_verdict_open, settle_verdicts
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
 from pramaan.pipeline import Decided, Pipeline
@@ -366,6 +367,54 @@ def test_a_load_that_only_repeats_a_bad_one_does_not_clear_it(world: World) -> N
     world.drop("progress", [dict(row[0]) for row in rows], at=now)
     world.decide()
     assert world.statuses() == {("calm", "held"): 3}
+
+
+def failed_load(world: World, feed: str) -> None:
+    """Three people's certificates are held on facts of a failed load of this feed, and nobody else's."""
+    world.complete("calm", people=3, decide=False)
+    world.pipeline.load(world.connection)
+    world.fail_newest_load(feed)
+    world.decide()
+    assert world.statuses() == {("calm", "held"): 3}
+    assert settle_verdicts(world.connection) == 0
+    assert is_any_verdict_open(world.connection)
+
+
+def test_a_failed_load_whose_rows_were_all_sent_again_is_asked_about_no_more(world: World) -> None:
+    failed_load(world, "users")
+    rename_all(world, "Asha Rao")
+    world.pipeline.load(world.connection)
+    assert settle_verdicts(world.connection) == 1
+    assert not is_any_verdict_open(world.connection)
+    world.pipeline.hold_what_follows(world.connection)
+    assert world.statuses() == {("calm", "pending"): 3}
+
+
+@pytest.mark.parametrize("feed", ["enrolments", "progress"])
+def test_a_failed_load_that_a_person_let_pass_is_asked_about_no_more(world: World, feed: str) -> None:
+    failed_load(world, feed)
+    (hold,) = list_holds(world.connection)
+    decide_hold(world.connection, hold.hold_id, "calm", approve=True, by=PERSON, timezone=ZONE)
+    assert settle_verdicts(world.connection) == 1
+    assert not is_any_verdict_open(world.connection)
+
+
+def test_a_failed_load_whose_certificates_were_issued_before_is_asked_about_no_more(world: World) -> None:
+    world.complete("calm", people=3)
+    world.pipeline.issue_chunk(limit=2, run_id=None)
+    world.fail_newest_load("progress")
+    assert settle_verdicts(world.connection) == 0
+    world.pipeline.issue_chunk(limit=1, run_id=None)
+    assert settle_verdicts(world.connection) == 1
+    assert not is_any_verdict_open(world.connection)
+
+
+def test_a_failed_load_of_what_decides_nothing_is_not_asked_about(world: World) -> None:
+    event = {"eid": "IMPRESSION", "ets": 1_764_000_000_000, "ver": "3.0", "mid": "m", "actor": {"id": "u"}}
+    drop_rows(world.settings, world.folder, "telemetry", [event])
+    world.pipeline.load(world.connection)
+    world.fail_newest_load("telemetry")
+    assert settle_verdicts(world.connection) == 1
 
 
 def test_what_was_held_for_its_volume_is_judged_by_quality_once_approved(world: World) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, LiteralString, cast
 from uuid import UUID
 
+from pramaan.certificates.verdicts import is_any_verdict_open
 from pramaan.database.connect import Connection
 from pramaan.database.wake import wake
 from pramaan.lifecycle.holding import hold, release
@@ -98,7 +99,8 @@ _HOLD_UNSOUND: LiteralString = """
         select load_id from raw.progress where user_id = candidates.user_id and batch_id = candidates.batch_id
         offset 0
     ) as facts
-    inner join ops.load_verdicts as verdicts on facts.load_id = verdicts.load_id and not verdicts.passed
+    inner join ops.load_verdicts as verdicts
+        on facts.load_id = verdicts.load_id and not verdicts.passed and verdicts.settled_at is null
     where not candidates.is_held
         -- Facts that a person let pass once, for this course, pass again.
         and not exists (
@@ -274,7 +276,8 @@ _COUNT_APPROVED: LiteralString = """
     where known.course_id = %(course_id)s and known.completed_on = approved.completed_on
 """
 
-# What waits for an answer on its volume or age is judged once that is given.
+# What waits for an answer on its volume or age is judged once that is given; what a person rejected stays
+# held until a person takes that back.
 _NOT_ISSUED_YET: LiteralString = """
     drop table if exists pg_temp.candidates;
     create temp table candidates on commit drop as
@@ -285,7 +288,11 @@ _NOT_ISSUED_YET: LiteralString = """
     inner join registry.attachments as attachments using (attachment_id)
     left join ops.gate_holds as holds
         on waiting.hold_id = holds.hold_id and waiting.course_id = holds.course_id
-    where waiting.status = 'pending' or (waiting.status = 'held' and holds.rule = 'quality')
+    where waiting.origin = 'rules'
+        and (
+            waiting.status = 'pending'
+            or (waiting.status = 'held' and holds.rule = 'quality' and holds.state = 'waiting')
+        )
     order by waiting.certificate_id
     for update of waiting
 """
@@ -312,6 +319,25 @@ def lock_gate(connection: Connection) -> None:
     connection.execute("select pg_advisory_xact_lock(%s)", (_GATE_LOCK,))
 
 
+_COUNT_JUDGED: LiteralString = """
+    update ops.candidate_days as known
+    set passed = known.passed + judged.let_go - judged.held
+    from (
+        select
+            course_id, (completed_at at time zone %(zone)s)::date as completed_on,
+            count(*) filter (where not is_held) as let_go, count(*) filter (where is_held) as held
+        from candidates
+        where (status = 'held') is distinct from is_held
+        group by course_id, completed_on
+    ) as judged
+    where known.course_id = judged.course_id and known.completed_on = judged.completed_on
+"""
+
+_ANY_WAITS_FOR_QUALITY: LiteralString = """
+    select from ops.gate_holds where rule = 'quality' and state = 'waiting' limit 1
+"""
+
+
 def pass_gate(connection: Connection, rules: GateRules, *, run_id: UUID | None, history: bool) -> int:
     """Mark those of the session table `candidates` that are to be held (`hold_id`, `is_held`), open their
     holds, and count all; returns how many are held. In the caller's transaction.
@@ -320,7 +346,7 @@ def pass_gate(connection: Connection, rules: GateRules, *, run_id: UUID | None, 
     passes volume and age.
     """
     connection.execute(_TO_HOLD)
-    if _any_load_failed(connection):
+    if is_any_verdict_open(connection):
         connection.execute(_HOLD_UNSOUND)
     if not history:
         connection.execute(
@@ -360,15 +386,16 @@ def count_approved(
     )
 
 
-def judge_quality_again(connection: Connection) -> int:
+def judge_quality_again(connection: Connection, *, timezone: str) -> int:
     """Hold what waits to be issued on facts of loads that failed their quality suite, and let go what was
-    held for that and rests on better facts by now; returns how many are newly held. In the caller's
-    transaction.
+    held for that and rests on better facts, or on a better verdict, by now; returns how many are newly held.
+    In the caller's transaction.
 
     Safe to repeat. A certificate that a worker renders just now is taken from it.
     """
     lock_gate(connection)
-    if not _any_load_failed(connection):
+    is_any_waiting = connection.execute(_ANY_WAITS_FOR_QUALITY).rowcount > 0
+    if not is_any_waiting and not is_any_verdict_open(connection):
         return 0
     connection.execute(_NOT_ISSUED_YET)
     connection.execute(_TO_HOLD)
@@ -376,13 +403,11 @@ def judge_quality_again(connection: Connection) -> int:
     connection.execute(_STAYS_HELD)
     held = connection.execute("select from to_hold").rowcount
     _open_holds(connection, run_id=None)
-    hold(connection, _TO_BE_HELD)
-    release(connection, _TO_BE_RELEASED)
+    changed = hold(connection, _TO_BE_HELD) + release(connection, _TO_BE_RELEASED)
+    if changed:
+        connection.execute(_COUNT_JUDGED, {"zone": timezone})
+        wake(connection)
     return held
-
-
-def _any_load_failed(connection: Connection) -> bool:
-    return connection.execute("select from ops.load_verdicts where not passed limit 1").rowcount > 0
 
 
 def _open_holds(connection: Connection, *, run_id: UUID | None) -> None:

@@ -1,4 +1,5 @@
-"""Holds of the gate (table `ops.gate_holds`): what waits for a person, and what the person decided.
+"""Holds of the gate (table `ops.gate_holds`): what waits for a person, and what the person decided; or what
+needed nobody any more, since its reason went away before.
 
 A decision is one of `registry.changes`, too: with name, way in and remark.
 """
@@ -25,14 +26,18 @@ __all__ = [
     "ask_again",
     "claim_holds_to_ask",
     "decide_hold",
+    "end_healed",
     "get_hold",
     "list_holds",
     "may_decide",
 ]
 
-HoldState = Literal["waiting", "approved", "rejected"]
+HoldState = Literal["waiting", "approved", "rejected", "healed"]
+"""healed: nothing was left that it held, before a person decided."""
+
 _DECIDERS = ("admin", "badge_creator")
 ASKED_AGAIN_AFTER: Final = timedelta(days=7)
+_QUALITY_CHECK: Final = Actor("quality check", "platform")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,19 @@ _DECIDE: LiteralString = """
     update ops.gate_holds
     set state = %(state)s, decided_by = %(username)s, decided_at = now(), remark = %(remark)s
     where hold_id = %(hold_id)s and course_id = %(course_id)s
+"""
+
+# Of those for their quality only: a hold for its volume or age asks about its days, too. One that a person is
+# just deciding is theirs.
+_HEALED: LiteralString = """
+    select hold_id, course_id from ops.gate_holds as holds
+    where state = 'waiting' and rule = 'quality'
+        and not exists (
+            select from registry.certificates
+            where status = 'held' and hold_id = holds.hold_id and course_id = holds.course_id
+        )
+    order by hold_id, course_id
+    for update skip locked
 """
 
 _CLAIM_TO_ASK: LiteralString = """
@@ -135,8 +153,8 @@ def decide_hold(
     Safe to repeat. A rejection can be taken back by approving; an approval cannot, its certificates may be
     issued. Whoever was asked about an `expected` number of candidates approves no more than that.
 
-    Raises RegistryError `hold_not_found`, `hold_decided` when it was approved before, `hold_grew` when it
-    holds more than was expected.
+    Raises RegistryError `hold_not_found`, `hold_decided` when it was approved before or has healed,
+    `hold_grew` when it holds more than was expected.
     """
     state: HoldState = "approved" if approve else "rejected"
     with connection.transaction():
@@ -144,45 +162,74 @@ def decide_hold(
         before = get_hold(connection, hold_id, course_id)
         if before.state == state:
             return before
-        if before.state == "approved":
-            raise RegistryError(
-                "hold_decided",
-                f"hold {hold_id} of course {course_id} was approved by {before.decided_by}: what it held may "
-                "be issued; revoke what should not have been",
-            )
+        _refuse_decided(before)
         if approve and expected is not None and before.candidates > expected:
             raise RegistryError(
                 "hold_grew",
                 f"hold {hold_id} of course {course_id} holds {before.candidates} certificates by now, and "
                 f"{expected} were asked about; it is asked about again",
             )
-        connection.execute(
-            _DECIDE,
-            {
-                "state": state,
-                "username": by.username,
-                "remark": remark,
-                "hold_id": hold_id,
-                "course_id": course_id,
-            },
-        )
+        after = _record(connection, before, state, by=by, remark=remark)
         if approve:
             is_unusual = before.rule != "quality"
             count_approved(connection, hold_id, course_id, is_unusual=is_unusual, timezone=timezone)
             release_hold(connection, hold_id, course_id)
-            judge_quality_again(connection)
+            judge_quality_again(connection, timezone=timezone)
             wake(connection)
-        after = get_hold(connection, hold_id, course_id)
-        record_change(
-            connection,
-            state,
-            by=by,
-            kind="hold",
-            subject_id=str(hold_id),
-            tenant_id=before.tenant_id,
-            before=asdict(before),
-            after=asdict(after),
+    return after
+
+
+def end_healed(connection: Connection) -> list[Hold]:
+    """End the holds for their quality that hold nothing any more, and return them: what they held rests on
+    better facts or a better verdict by now, or is not earned any more. In the caller's transaction.
+
+    Safe to repeat. What the quality check holds later gets a hold of its own.
+    """
+    keys = cast("list[tuple[int, str]]", connection.execute(_HEALED).fetchall())
+    return [_record(connection, get_hold(connection, *key), "healed", by=_QUALITY_CHECK) for key in keys]
+
+
+def _refuse_decided(hold: Hold) -> None:
+    """Raises RegistryError `hold_decided` for a hold whose certificates were let go."""
+    if hold.state == "approved":
+        raise RegistryError(
+            "hold_decided",
+            f"hold {hold.hold_id} of course {hold.course_id} was approved by {hold.decided_by}: what it held "
+            "may be issued; revoke what should not have been",
         )
+    if hold.state == "healed":
+        raise RegistryError(
+            "hold_decided",
+            f"hold {hold.hold_id} of course {hold.course_id} holds nothing any more: the {hold.decided_by} "
+            "let go what it held, and there is nothing to decide",
+        )
+
+
+def _record(
+    connection: Connection, before: Hold, state: HoldState, *, by: Actor, remark: str | None = None
+) -> Hold:
+    """Write a hold's end, and a line of the record of changes; returns the hold as it is now."""
+    connection.execute(
+        _DECIDE,
+        {
+            "state": state,
+            "username": by.username,
+            "remark": remark,
+            "hold_id": before.hold_id,
+            "course_id": before.course_id,
+        },
+    )
+    after = get_hold(connection, before.hold_id, before.course_id)
+    record_change(
+        connection,
+        state,
+        by=by,
+        kind="hold",
+        subject_id=str(before.hold_id),
+        tenant_id=before.tenant_id,
+        before=asdict(before),
+        after=asdict(after),
+    )
     return after
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["gate"]
 
-_STATES = ("waiting", "approved", "rejected")
+_STATES = ("waiting", "approved", "rejected", "healed")
 
 
 @click.group()

@@ -99,6 +99,9 @@ def _record(hold_id: int, course_id: str, expected: int, answer: Mapping[str, An
         if choice == LATER:
             ask_again(connection, hold_id, course_id)
             return hold.state
+        if hold.state == "healed":
+            # Before its question was answered; there is nothing left to decide.
+            return hold.state
         if not may_decide(connection, username, tenant_id=hold.tenant_id):
             ask_again(connection, hold_id, course_id)
             raise AirflowFailException(

@@ -19,8 +19,8 @@ from pramaan.database.connect import Connection
 from pramaan.quality.docs import PAGES_KEPT, DataDocs, Listed
 from pramaan.quality.limits import ROWS_AT_MOST
 from pramaan.quality.rows import read_rows
-from pramaan.quality.suites import FILE_SUITE, SUITES
-from pramaan.quality.waiting import WaitingLoad, waiting_loads
+from pramaan.quality.suites import FILE_SUITE, REFERENCES, SUITES
+from pramaan.quality.waiting import WaitingLoad, loads_to_check_again, waiting_loads
 
 if TYPE_CHECKING:
     from pramaan.quality.validate import Broken, Validated, Validator
@@ -39,7 +39,8 @@ QUALITY_LOCK: Final = 0x5072616D61616E51
 
 _RECORD: Final = """
     insert into ops.load_verdicts (load_id, passed, findings) values (%s, %s, %s)
-    on conflict (load_id) do nothing
+    on conflict (load_id) do update
+    set passed = excluded.passed, findings = excluded.findings, checked_at = excluded.checked_at
 """
 _LIST: Final = """
     select
@@ -79,7 +80,8 @@ class Verdict:
 
 
 def check_loads(connection: Connection, *, docs_folder: Path, at_most: int = LOADS_AT_ONCE) -> list[Verdict]:
-    """Check every load that has no verdict, the oldest first; return the verdicts that were given.
+    """Check every load that has no verdict, the oldest first, then again those that failed only because what
+    they refer to had not come, if it may have by now; return the verdicts that were given.
 
     Writes `ops.load_verdicts`, load by load, and Data Docs in `docs_folder` (`settings.quality_docs`),
     which must be a folder that the web server sees, too: shared, where that is another machine. A load that
@@ -92,14 +94,22 @@ def check_loads(connection: Connection, *, docs_folder: Path, at_most: int = LOA
     when the folder cannot be written.
     """
     with _one_at_a_time(connection):
-        loads = waiting_loads(connection, at_most=at_most)
         docs = DataDocs(docs_folder)
         validator = _lazily_made()
-        verdicts = [_check(connection, load, validator=validator, docs=docs) for load in loads]
+        verdicts = [
+            _check(connection, load, validator=validator, docs=docs)
+            for load in _loads(connection, at_most=at_most)
+        ]
         if verdicts:
             rows = connection.execute(_LIST, (PAGES_KEPT,)).fetchall()
             docs.write_index([Listed(*cast(Any, row)) for row in rows])
     return verdicts
+
+
+def _loads(connection: Connection, *, at_most: int) -> Iterator[WaitingLoad]:
+    """What is to be checked: what is to be checked again shows once the others have their verdicts."""
+    yield from waiting_loads(connection, at_most=at_most)
+    yield from loads_to_check_again(connection, references=REFERENCES, at_most=at_most)
 
 
 def _check(

@@ -11,7 +11,7 @@ from pramaan.feeds.spec import FEEDS
 from pramaan.quality import limits
 from pramaan.quality.limits import Limit
 
-__all__ = ["FILE_SUITE", "SUITES", "Check", "Rule"]
+__all__ = ["FILE_SUITE", "REFERENCES", "SUITES", "Check", "Rule"]
 
 Check = Literal["given", "unique", "true", "in_set", "between"]
 """What must hold of the values of a column; all but `given` pass over what is empty."""
@@ -44,8 +44,13 @@ _EVERY_FEED: Final = (
     _true("dates_are_plausible", limits.IMPLAUSIBLE_DATES),
     _true("row_is_recent", limits.OLD_ROWS),
 )
-_KNOWN = {name: _true(f"{name}_is_known", limits.UNKNOWN_REFERENCES) for name in
-          ("user", "course", "batch", "enrolment")}  # fmt: skip
+_FEED_OF: Final = {"user": "users", "course": "courses", "batch": "batches", "enrolment": "enrolments"}
+_KNOWN: Final = {name: _true(f"{name}_is_known", limits.UNKNOWN_REFERENCES) for name in _FEED_OF}
+
+REFERENCES: Final[Mapping[str, str]] = {_KNOWN[name].name: feed for name, feed in _FEED_OF.items()}
+"""By rule about what rows refer to, the feed that it comes with. Feeds come in any order, so that such a rule
+may hold once more of that feed is loaded; what breaks any other stays broken.
+"""
 
 
 def _values_of(feed: str, column: str) -> Rule:

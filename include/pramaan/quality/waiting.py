@@ -1,16 +1,26 @@
-"""Loads that have no verdict yet.
+"""Loads that have no verdict yet, and those whose verdict time may have mended.
 
 Must stay free of heavy imports: a watcher asks every few seconds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Final, LiteralString, cast
+
+from psycopg.types.json import Jsonb
 
 from pramaan.database.connect import Connection
 from pramaan.quality.limits import HABIT_BEGINS_DAYS, HABIT_ENDS_DAYS
 
-__all__ = ["LARGE_LOAD_ROWS", "LONGEST_WAIT_SECONDS", "WaitingLoad", "loads_to_check", "waiting_loads"]
+__all__ = [
+    "LARGE_LOAD_ROWS",
+    "LONGEST_WAIT_SECONDS",
+    "WaitingLoad",
+    "loads_to_check",
+    "loads_to_check_again",
+    "waiting_loads",
+]
 
 LARGE_LOAD_ROWS: Final = 5_000
 """So many changed rows are worth a check of their own, at once."""
@@ -20,7 +30,7 @@ LONGEST_WAIT_SECONDS: Final = 300
 
 # Loads are checked in the order in which they were loaded, so that what has no verdict is not much older than
 # the newest that has one: a day allows for clocks. Else each question would go through the loads of years.
-_UNCHECKED: Final = """
+_UNCHECKED: Final[LiteralString] = """
     status = 'loaded'
         and loaded_at >= coalesce(
             (
@@ -39,7 +49,7 @@ _IS_TIME: Final = f"""
             and (rows_changed >= %s or loaded_at < now() - make_interval(secs => %s))
     )
 """  # noqa: S608 - our own text
-_WAITING: Final = f"""
+_SELECT: Final[LiteralString] = """
     select
         load_id, feed, loaded_at, rows, rows_changed, rows_quarantined,
         exists (
@@ -47,19 +57,46 @@ _WAITING: Final = f"""
             where earlier.feed = loads.feed
                 and earlier.status = 'loaded'
                 and earlier.rows_changed > 0
-                and earlier.loaded_at between loads.loaded_at - make_interval(days => %s)
-                    and loads.loaded_at - make_interval(days => %s)
+                and earlier.loaded_at between loads.loaded_at - make_interval(days => %(habit_begins)s)
+                    and loads.loaded_at - make_interval(days => %(habit_ends)s)
         ) as has_habit
     from ops.loads
+"""
+_WAITING: Final[LiteralString] = f"""
+    {_SELECT}
     where {_UNCHECKED}
     order by loaded_at, load_id
-    limit %s
+    limit %(at_most)s
+"""
+# Loads are checked one after the other, each after it was committed: what got its verdict after this one may
+# not have been there when this one was looked at. What is bad after a day is looked at ever more rarely.
+_AGAIN: Final[LiteralString] = f"""
+    {_SELECT}
+    inner join ops.load_verdicts as verdicts using (load_id)
+    where not passed and settled_at is null
+        and checked_at <= now() - greatest(checked_at - loaded_at - interval '1 day', interval '0') / 8
+        and not exists (
+            select from jsonb_array_elements(verdicts.findings) as finding
+            where not finding ->> 'rule' = any(%(rules)s)
+        )
+        and exists (
+            select from ops.load_verdicts as later
+            inner join ops.loads as referred_to on later.load_id = referred_to.load_id
+            where later.checked_at >= verdicts.checked_at
+                and referred_to.rows_changed > 0
+                and referred_to.feed in (
+                    select %(references)s::jsonb ->> (finding ->> 'rule')
+                    from jsonb_array_elements(verdicts.findings) as finding
+                )
+        )
+    order by loaded_at, load_id
+    limit %(at_most)s
 """  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingLoad:
-    """A load without a verdict.
+    """A load that is to be judged.
 
     `has_habit`: its feed was loaded some days before, too, so that this load can be compared with it; the
     first days of a feed are an import of history.
@@ -85,5 +122,20 @@ def loads_to_check(connection: Connection) -> bool:
 
 def waiting_loads(connection: Connection, *, at_most: int) -> list[WaitingLoad]:
     """Loads without a verdict, the oldest first."""
-    rows = connection.execute(_WAITING, (HABIT_BEGINS_DAYS, HABIT_ENDS_DAYS, at_most)).fetchall()
+    return _found(connection, _WAITING, at_most=at_most)
+
+
+def loads_to_check_again(
+    connection: Connection, *, references: Mapping[str, str], at_most: int
+) -> list[WaitingLoad]:
+    """Loads that failed, and only for `references` (by rule, the feed that is referred to), if more of those
+    feeds was checked since; the oldest first.
+    """
+    values = {"rules": list(references), "references": Jsonb(dict(references))}
+    return _found(connection, _AGAIN, at_most=at_most, **values)
+
+
+def _found(connection: Connection, query: LiteralString, **values: object) -> list[WaitingLoad]:
+    habit = {"habit_begins": HABIT_BEGINS_DAYS, "habit_ends": HABIT_ENDS_DAYS}
+    rows = connection.execute(query, {**habit, **values}).fetchall()
     return [WaitingLoad(*cast(tuple[int, str, datetime, int, int, int, bool], row)) for row in rows]

@@ -14,7 +14,9 @@ from pramaan.errors import RegistryError
 
 __all__ = ["Actor", "Channel", "SubjectKind", "checked_reason", "record_change"]
 
-Channel = Literal["api", "page", "cli", "airflow", "setup"]
+Channel = Literal["api", "page", "cli", "airflow", "setup", "platform"]
+"""The way in; `platform`: nobody's, the platform does it by itself."""
+
 SubjectKind = Literal["attachment", "issuer", "certificate", "grant", "hold"]
 
 

@@ -1,0 +1,29 @@
+"""Verdicts that settle, and holds that heal (contract parts 3 and 4)."""
+
+from alembic import op
+
+revision = "0011"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("""
+    alter table ops.load_verdicts add settled_at timestamptz;
+    comment on column ops.load_verdicts.settled_at is
+        'Of a failed one: since when no fact of the load can hold a certificate any more.';
+    drop index ops.load_verdicts_failed;
+    create index load_verdicts_open on ops.load_verdicts (load_id) where not passed and settled_at is null;
+    create index on ops.load_verdicts (checked_at);
+
+    alter table ops.gate_holds
+        drop constraint gate_holds_state_check,
+        add constraint gate_holds_state_check check (state in ('waiting', 'approved', 'rejected', 'healed'));
+    comment on column ops.gate_holds.state is
+        'healed: the reason of the hold is gone before a person decided, and so is all that it held.';
+    """)
+
+
+def downgrade() -> None:
+    raise NotImplementedError("the registry is a ledger: it moves forward only")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
@@ -9,6 +10,7 @@ from sqlalchemy import create_engine
 from pramaan.database import migrate as module
 from pramaan.database.connect import connect
 from pramaan.database.migrate import migrate, schema_is_current
+from pramaan.errors import DatabaseError
 from pramaan.settings import Settings
 from worlds import database_url
 
@@ -49,3 +51,26 @@ def test_a_certificate_revoked_before_reasons_were_kept_stays_revoked(settings: 
     with connect(url) as connection:
         row = connection.execute("select status, revoked_at is null from registry.certificates").fetchone()
     assert row == ("revoked", False)
+
+
+def test_of_an_address_that_the_record_of_changes_kept_only_its_host_stays(settings: Settings) -> None:
+    url = database_url(settings)
+    migrate_to(url, "0006")
+    with connect(url) as connection:
+        connection.execute(
+            "insert into registry.changes "
+            "(username, channel, action, subject_kind, subject_id, before, after) "
+            "values ('x', 'cli', 'granted', 'grant', 'ab', null, "
+            """'{"role": "mentor", "email": "ab***@x.org"}'), """
+            """('x', 'cli', 'changed', 'grant', 'ab', '{"role": "mentor", "email": null}', """
+            """'{"role": "mentor", "email": "as***@y.org"}')"""
+        )
+    migrate(url)
+    with connect(url) as connection:
+        rows = connection.execute("select before, after from registry.changes order by change_id").fetchall()
+        with pytest.raises(DatabaseError, match="only ever added to"), connect(url) as other:
+            other.execute("delete from registry.changes")
+    assert rows == [
+        (None, {"role": "mentor", "email": "***@x.org"}),
+        ({"role": "mentor", "email": None}, {"role": "mentor", "email": "***@y.org"}),
+    ]

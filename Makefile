@@ -4,7 +4,7 @@ PYTEST = .venv/bin/python -m pytest
 PRAMAAN = .venv/bin/pramaan
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run down test test-all lint bench messages lock env
+.PHONY: help setup tools run down test test-all test-clock lint bench messages lock env
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
@@ -29,6 +29,9 @@ test: tools ## Run the test suite
 
 test-all: test ## Run the test suite and the long chaos and soak tests
 	@$(PYTEST) -m long --timeout=3600 $(ARGS)
+
+test-clock: tools ## Run what depends on the calendar at every hour and at ends of months; HOURS="0 18", INSTANTS=...
+	@HOURS="$(HOURS)" INSTANTS="$(INSTANTS)" .venv/bin/python tests/clock/run.py $(ARGS)
 
 lint: setup ## Check style, types, imports and SQL; changes nothing, needs no network
 	@.venv/bin/ruff check

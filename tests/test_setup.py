@@ -328,7 +328,9 @@ def test_every_system_package_has_a_reason(file: str) -> None:
     assert all(line.startswith("#") or len(line.split(" # ", 1)) == 2 for line in lines if line)
 
 
-@pytest.mark.parametrize("target", ["run", "down", "test", "test-all", "lint", "bench", "messages", "lock"])
+@pytest.mark.parametrize(
+    "target", ["run", "down", "test", "test-all", "test-clock", "lint", "bench", "messages", "lock"]
+)
 def test_every_target_sets_up_what_it_needs_first(target: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     answer = subprocess.run(

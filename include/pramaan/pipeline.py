@@ -22,14 +22,13 @@ from pramaan.certificates.verdicts import settle_verdicts
 from pramaan.certificates.workers import issue_all
 from pramaan.database.connect import Connection, connect
 from pramaan.database.migrate import migrate, schema_is_current
-from pramaan.errors import MailError, SettingsError
+from pramaan.errors import SettingsError
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.load import FileLoaded, load_waiting
 from pramaan.lifecycle.identity import IdentityKey
 from pramaan.lifecycle.issuing import count_pending, make_due
 from pramaan.mail.addresses import Sender, addresses_in
-from pramaan.mail.hand_over import Sent, send_due
-from pramaan.mail.ledger import count_due, postpone_due
+from pramaan.mail.hand_over import Sent, send_or_wait
 from pramaan.mail.messages import NOTICE_KINDS
 from pramaan.quality.check import Verdict, check_loads
 from pramaan.registry.identity_key import record_identity_key
@@ -297,16 +296,9 @@ class Pipeline:
         """
         with self.connect() as connection:
             self.reports.tell_of_late(connection)
-            due = count_due(connection, kinds=NOTICE_KINDS)
-            server = server_url() if due else None
-            if server is None:
-                return Sent(left=due)
-            try:
-                return send_due(connection, settings=self._settings, server_url=server, kinds=NOTICE_KINDS)
-            except MailError as error:
-                log.warning("mail waits: %s", error)
-                postpone_due(connection, kinds=NOTICE_KINDS)
-                return Sent(left=due)
+            return send_or_wait(
+                connection, settings=self._settings, server_url=server_url, kinds=NOTICE_KINDS
+            )
 
     def totals(self, connection: Connection) -> Totals:
         """Count everything; reads whole tables, so for people and not for batches."""

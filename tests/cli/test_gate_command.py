@@ -1,6 +1,8 @@
 """`pramaan gate`, and an import of history: a person on the command line decides what is held."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -114,3 +116,24 @@ def test_the_status_tells_what_is_held_and_how_long_things_wait(
     assert seen["waiting"]["certificates_held"] == 3
     assert seen["waiting"]["holds_waiting"] == 1
     assert 3600 <= seen["waiting"]["oldest_waiting_seconds"] < 3700
+
+
+@pytest.mark.slow
+def test_an_answer_about_what_has_healed_meanwhile_ends_calmly(
+    environment: dict[str, str], connection: Connection, tmp_path: Path
+) -> None:
+    hold_id = open_hold(connection, "c")
+    connection.execute(
+        "update ops.gate_holds set state = 'healed', decided_by = 'quality check', decided_at = now()"
+    )
+    code = (
+        "from pramaan.orchestration.approval import APPROVE, _record\n"
+        "answer = {'chosen_options': [APPROVE], 'responded_by_user': {'name': 'asha'}}\n"
+        f"print('state:', _record({hold_id}, 'c', 1, answer))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment, "AIRFLOW_HOME": str(tmp_path)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    assert "state: healed" in said.stdout

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.config import Config
 from psycopg.types.json import Jsonb
@@ -10,6 +11,7 @@ from sqlalchemy import create_engine
 from pramaan.database import migrate as module
 from pramaan.database.connect import connect
 from pramaan.database.migrate import migrate, schema_is_current
+from pramaan.errors import DatabaseError
 from pramaan.rendering.assertion import hashed_recipient
 from pramaan.settings import Settings
 from worlds import database_url
@@ -84,3 +86,26 @@ def test_certificates_of_before_keep_their_life_and_lie_in_a_store_that_may_move
     assert row is not None
     assert row[:4] == ("issued", "rules", "certificates/0a/0a1b.ff.pdf", "picture")
     assert row[4] == hashed_recipient("https://x.example/pramaan", recipient_id="u/1", certificate_id="0a1b")
+
+
+def test_of_an_address_that_the_record_of_changes_kept_only_its_host_stays(settings: Settings) -> None:
+    url = database_url(settings)
+    migrate_to(url, "0006")
+    with connect(url) as connection:
+        connection.execute(
+            "insert into registry.changes "
+            "(username, channel, action, subject_kind, subject_id, before, after) "
+            "values ('x', 'cli', 'granted', 'grant', 'ab', null, "
+            """'{"role": "mentor", "email": "ab***@x.org"}'), """
+            """('x', 'cli', 'changed', 'grant', 'ab', '{"role": "mentor", "email": null}', """
+            """'{"role": "mentor", "email": "as***@y.org"}')"""
+        )
+    migrate(url)
+    with connect(url) as connection:
+        rows = connection.execute("select before, after from registry.changes order by change_id").fetchall()
+        with pytest.raises(DatabaseError, match="only ever added to"), connect(url) as other:
+            other.execute("delete from registry.changes")
+    assert rows == [
+        (None, {"role": "mentor", "email": "***@x.org"}),
+        ({"role": "mentor", "email": None}, {"role": "mentor", "email": "***@y.org"}),
+    ]

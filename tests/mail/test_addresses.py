@@ -80,7 +80,12 @@ def test_several_addresses_in_a_setting() -> None:
 
 @pytest.mark.parametrize(
     ("address", "shown"),
-    [("asha@x.org", "as***@x.org"), ("ab@x.org", "***@x.org"), ("abc@x.org", "ab***@x.org")],
+    [
+        ("asha@x.org", "as***@x.org"),
+        ("abc@x.org", "a***@x.org"),
+        ("ab@x.org", "***@x.org"),
+        ("a@x.org", "***@x.org"),
+    ],
 )
 def test_a_masked_address(address: str, shown: str) -> None:
     assert masked(address) == shown

@@ -187,7 +187,7 @@ def printed(world: World) -> dict[str, tuple[object, ...]]:
     """By user: who issued and signed, by which version, and the file."""
     rows = world.connection.execute(
         "select user_id, render_input ->> 'issuer_name', render_input ->> 'signatory_name', issuer_version, "
-        "signature_sha256, pdf_sha256 from registry.certificates "
+        "certificates.signature_sha256, pdf_sha256 from registry.certificates "
         "inner join registry.attachments using (attachment_id) "
         "inner join registry.issuer_versions on issuer_versions.issuer_id = attachments.issuer_id "
         "and issuer_versions.version = attachments.issuer_version "

@@ -59,7 +59,7 @@ SAID: dict[str, dict[str, object]] = {
     "expired": {"exp": NOW - timedelta(seconds=60)},
     "no expiry": {"exp": None},
     "an expiry that is no instant": {"exp": "tomorrow"},
-    "not valid yet": {"nbf": NOW + timedelta(minutes=5)},
+    "not valid yet": {"nbf": NOW + timedelta(days=1)},
     "issued tomorrow": {"iat": NOW + timedelta(days=1)},
     "another audience": {"aud": "another"},
     "no audience": {"aud": None},

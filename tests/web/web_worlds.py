@@ -22,6 +22,7 @@ from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.registry.roles import Role
 from pramaan.settings import PREFIX, Settings
 from pramaan.web.app import create_app
+from pramaan.web.database import MOST_CONNECTIONS
 from pramaan.web.serve import mounted
 from pramaan.web.sign_in import SignedIn, SignIn
 from pramaan.web.tokens import BearerTokens, KeySource, issue_token
@@ -156,12 +157,15 @@ class World:
 
 
 @contextmanager
-def open_api(settings: Settings, sign_in: SignIn | None = None) -> Iterator[Api]:
+def open_api(
+    settings: Settings, sign_in: SignIn | None = None, *, most_connections: int = MOST_CONNECTIONS
+) -> Iterator[Api]:
     """The app as `pramaan serve` runs it, on these settings; with `sign_in`, as if mounted elsewhere."""
     app = create_app(
         sign_in or BearerTokens(KeySource.of(settings)),
         settings=lambda: settings,
         database_url=lambda: database_url(settings),
+        most_connections=most_connections,
     )
     tokens: dict[str, str] = {}
 

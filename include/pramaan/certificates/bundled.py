@@ -1,5 +1,7 @@
 """The templates that come with the platform: the folders under `templates/certificates/`."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pramaan.checking.check import vet
@@ -33,14 +35,19 @@ def bundled_template(template_id: str) -> Template:
     return load_template(TEMPLATES / template_id)
 
 
-def vetted_template(connection: Connection, template_id: str, *, fonts: Path) -> KeptTemplate:
-    """A bundled template as the registry keeps it, vetted if the registry does not keep this version yet.
+def vetted_template(
+    connect: Callable[[], AbstractContextManager[Connection]], template_id: str, *, fonts: Path
+) -> KeptTemplate:
+    """A bundled template as the registry keeps it, vetted if the registry does not keep this version yet: for
+    those seconds no connection is held.
 
     The fonts are configured under `fonts`. Raises what `bundled_template` raises, and TemplateError when the
     template is hostile or cannot be used.
     """
     kept = kept_template(template_id)
-    if not is_kept(connection, kept):
+    with connect() as connection:
+        is_known = is_kept(connection, kept)
+    if not is_known:
         configure_fonts(fonts)
         vet(bundled_template(template_id))
     return kept

@@ -84,8 +84,8 @@ def attach(
 
     begin = _since(valid_from, reason)
     pipeline = open_pipeline()
+    kept = vetted_template(pipeline.connect, template, fonts=pipeline.press.fonts_folder)
     with pipeline.connect() as connection:
-        kept = vetted_template(connection, template, fonts=pipeline.press.fonts_folder)
         attachment = assertions.attach(
             connection,
             course,

@@ -29,6 +29,7 @@ PLAUSIBLE: Final = (
 _SENDABLE: Final = re.compile(rf"{_LOCAL_PART}@({_LABEL}\.)*{_LABEL}")
 _ANY_ADDRESS: Final = re.compile(r"[^\s<>,;:()\[\]]+@[^\s<>,;:()\[\]]+")
 _SHOWN_LETTERS: Final = 2
+_HIDDEN_LETTERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,12 @@ def domains_in(text: str, *, variable: str) -> frozenset[str]:
 
 
 def masked(address: str) -> str:
-    """An address as it may be kept and shown: two letters, three asterisks and the host."""
+    """An address as it may be kept and shown: two letters, three asterisks and the host. At least two letters
+    are hidden, so that of a short one less is left, or nothing.
+    """
     local_part, _, host = address.rpartition("@")
-    shown = local_part[:_SHOWN_LETTERS] if len(local_part) > _SHOWN_LETTERS else ""
-    return f"{shown}***@{host}"
+    shown = min(_SHOWN_LETTERS, max(0, len(local_part) - _HIDDEN_LETTERS))
+    return f"{local_part[:shown]}***@{host}"
 
 
 def without_addresses(text: str, *, of: Iterable[str] = ()) -> str:

@@ -9,18 +9,16 @@ it. A mail that is too large with them goes without: its text then says where th
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from email.errors import MessageError
-from smtplib import SMTPException, SMTPResponseException
+from smtplib import SMTPResponseException
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
-from jinja2 import TemplateError
 from psycopg.pq import TransactionStatus
 
-from pramaan.errors import MailError, ReportError, StoreError
+from pramaan.errors import MailError
 from pramaan.mail.addresses import Sender
 from pramaan.mail.ledger import (
     LEASE,
@@ -28,6 +26,7 @@ from pramaan.mail.ledger import (
     claim_mail,
     count_due,
     open_sender,
+    postpone_due,
     record_failed,
     record_retry,
     record_sent,
@@ -35,6 +34,7 @@ from pramaan.mail.ledger import (
 )
 from pramaan.mail.messages import KINDS, Attachment, compose
 from pramaan.mail.refusals import (
+    REFUSABLE,
     TOO_LARGE,
     Refusal,
     backoff,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from pramaan.database.connect import Connection
     from pramaan.settings import Settings
 
-__all__ = ["Courier", "Sent", "send_due"]
+__all__ = ["Courier", "Sent", "send_due", "send_or_wait"]
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +59,6 @@ _OF_LEASE: Final = 0.8
 """For as much of its lease a mail may be on the line; the rest is for writing down what became of it."""
 
 _MEGABYTE: Final = 1_000_000
-
-_SPOILT: Final = (
-    *(OSError, SMTPException, MessageError, TemplateError),
-    *(ValueError, LookupError, TypeError, StoreError, ReportError),
-)
-"""What making and sending one mail may end in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +167,39 @@ def send_due(
     return Sent(**ends, left=count_due(connection, kinds=kinds))
 
 
+def send_or_wait(
+    connection: "Connection",
+    *,
+    settings: "Settings",
+    server_url: Callable[[], str | None],
+    kinds: Sequence[str],
+    couriers: Mapping[str, Courier] = MappingProxyType({}),
+    seconds: float = _SECONDS,
+    most_bytes: int | None = None,
+) -> Sent:
+    """What `send_due` does, for whoever goes on when mail cannot go now: without a server, and while it is
+    away or does not want us, mails wait, which is logged. The server is asked for only if something is due.
+    """
+    due = count_due(connection, kinds=kinds)
+    server = server_url() if due else None
+    if server is None:
+        return Sent(left=due)
+    try:
+        return send_due(
+            connection,
+            settings=settings,
+            server_url=server,
+            kinds=kinds,
+            couriers=couriers,
+            seconds=seconds,
+            most_bytes=most_bytes,
+        )
+    except MailError as error:
+        log.warning("mail waits: %s", error)
+        postpone_due(connection, kinds=kinds)
+        return Sent(left=due)
+
+
 @dataclass(frozen=True, slots=True)
 class _Post:
     """What every mail of a batch is sent by."""
@@ -194,7 +221,7 @@ class _Post:
         except MailError as error:
             release(self.connection, claimed, error_class="server_unusable", error=str(error))
             raise
-        except _SPOILT as error:
+        except REFUSABLE as error:
             refusal = refusal_of(error, recipients=left)
         else:
             if refused:

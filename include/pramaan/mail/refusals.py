@@ -8,13 +8,17 @@ import smtplib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from email.errors import MessageError
 from typing import Final, Literal
+
+from jinja2 import TemplateError
 
 from pramaan.errors import ReportError, StoreError
 from pramaan.mail.addresses import without_addresses
 
 __all__ = [
     "MOST_ATTEMPTS",
+    "REFUSABLE",
     "TOO_LARGE",
     "Refusal",
     "backoff",
@@ -40,6 +44,16 @@ _SIGN_IN: Final = frozenset({530, 534, 535, 538})
 _SHOWN: Final = 300
 _READ: Final = 2_000
 """Of a server's words, which may have no end."""
+
+
+REFUSABLE: Final = (
+    # What smtplib raises is an OSError, too.
+    *(OSError, MessageError, TemplateError),
+    *(ValueError, LookupError, TypeError, StoreError, ReportError),
+)
+"""What making and sending one mail may end in, and `refusal_of` knows the meaning of. Nothing else is about
+the mail: the database's errors end the batch.
+"""
 
 
 @dataclass(frozen=True, slots=True)

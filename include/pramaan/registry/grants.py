@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
-from pramaan.mail.addresses import is_sendable
+from pramaan.mail.addresses import is_sendable, masked
 from pramaan.registry.changes import Actor, record_change
 from pramaan.registry.roles import Role
 
@@ -179,6 +179,5 @@ def _shown(grant: Grant | None) -> dict[str, object] | None:
     """The address only so far that a change shows: the record of changes is kept for ever."""
     if grant is None:
         return None
-    name, _, domain = (grant.email or "").partition("@")
-    masked = f"{name[:2]}***@{domain}" if grant.email else None
-    return {"role": grant.role, "tenant_id": grant.tenant_id, "email": masked}
+    email = masked(grant.email) if grant.email else None
+    return {"role": grant.role, "tenant_id": grant.tenant_id, "email": email}

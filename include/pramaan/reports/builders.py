@@ -17,7 +17,7 @@ from uuid import UUID
 
 import psycopg
 
-from pramaan.errors import DatabaseError, MailError, PramaanError, ReportError, StoreError
+from pramaan.errors import DatabaseError, PramaanError, ReportError, StoreError
 from pramaan.mail.hand_over import Sent
 from pramaan.mail.ledger import SMALL_BYTES
 from pramaan.reports.building import Means, build_report, discard_files
@@ -69,8 +69,7 @@ def work(
 ) -> Worked:
     """Build and send until nothing waits; of one request only, whatever its size, if it is named.
 
-    `send` hands over what is built, of at most so many bytes; a mail server that is away stops nothing: mails
-    wait.
+    `send` hands over what is built, of at most so many bytes, or lets it wait.
     """
     worked = Worked()
     is_done = False
@@ -164,11 +163,7 @@ def _passes(error: Exception) -> bool:
 
 def _send(worked: Worked, send: Callable[[int | None], Sent], *, most_bytes: int | None) -> bool:
     """Hand over what is due; says whether there was anything that could be."""
-    try:
-        sent = send(most_bytes)
-    except MailError as error:
-        log.warning("mail waits: %s", error)
-        return False
+    sent = send(most_bytes)
     worked.sent += sent.sent
     worked.failed += sent.failed
     return bool(sent.sent or sent.failed)

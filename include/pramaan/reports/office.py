@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from pramaan.database.connect import Connection, connect
-from pramaan.errors import MailError, SettingsError, StoreError
+from pramaan.errors import SettingsError, StoreError
 from pramaan.mail.addresses import Sender, addresses_in
-from pramaan.mail.hand_over import Sent, send_due
-from pramaan.mail.ledger import count_due, postpone_due
+from pramaan.mail.hand_over import Sent, send_or_wait
+from pramaan.mail.ledger import count_due
 from pramaan.mail.messages import REPORT_KINDS
 from pramaan.reports.asking import Asker, AskingRules, Wanted, ask_for_report
 from pramaan.reports.builders import MOST_BUILDERS, Worked, work
@@ -153,23 +153,15 @@ class ReportOffice:
         """Hand over the mails about reports that are due, with files of at most so many bytes; without a
         server, and while it is away, they wait.
         """
-        due = count_due(connection, kinds=REPORT_KINDS)
-        server = server_url() if due else None
-        if server is None:
-            return Sent(left=due)
-        try:
-            return send_due(
-                connection,
-                settings=self._settings,
-                server_url=server,
-                kinds=REPORT_KINDS,
-                seconds=_SENDING_SECONDS,
-                most_bytes=most_bytes,
-                couriers={"progress_report": self._courier},
-            )
-        except MailError:
-            postpone_due(connection, kinds=REPORT_KINDS)
-            raise
+        return send_or_wait(
+            connection,
+            settings=self._settings,
+            server_url=server_url,
+            kinds=REPORT_KINDS,
+            couriers={"progress_report": self._courier},
+            seconds=_SENDING_SECONDS,
+            most_bytes=most_bytes,
+        )
 
     @property
     def _courier(self) -> ReportCourier:

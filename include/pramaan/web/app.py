@@ -29,7 +29,7 @@ from pramaan.web import (
     reports,
     templates,
 )
-from pramaan.web.database import Database
+from pramaan.web.database import MOST_CONNECTIONS, Database
 from pramaan.web.doors import AnswerFaults, LimitBodies, RequireSignIn, SetSecurityHeaders
 from pramaan.web.problems import FieldProblem, Problem, handle_problems
 from pramaan.web.sign_in import SignIn
@@ -46,13 +46,17 @@ _FORMS: Final = (pages.PAGES,)
 
 
 def create_app(
-    sign_in: SignIn, *, settings: Callable[[], Settings], database_url: Callable[[], str]
+    sign_in: SignIn,
+    *,
+    settings: Callable[[], Settings],
+    database_url: Callable[[], str],
+    most_connections: int = MOST_CONNECTIONS,
 ) -> FastAPI:
     """The app, with `sign_in` to tell who calls.
 
     Reads and opens nothing before it is started: `settings` and `database_url` are asked then.
     """
-    database = Database(database_url)
+    database = Database(database_url, most_connections=most_connections)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

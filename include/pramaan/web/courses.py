@@ -8,12 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from pramaan.database.connect import Connection
 from pramaan.registry import assertions
 from pramaan.registry.attachments import Attachment, attachment_in_force
 from pramaan.registry.courses import ListedCourse, list_courses
 from pramaan.web.callers import Caller, CallerDep
-from pramaan.web.database import DatabaseDep
+from pramaan.web.database import Database, DatabaseDep
 from pramaan.web.problems import ProblemError, problem_responses
 from pramaan.web.visible import READERS, FontsDep, assertion_terms, visible_course, visible_history
 from pramaan.web.words import Assertion, IdInPath, IdInQuery, Text
@@ -55,11 +54,12 @@ class HistoryBody(BaseModel):
 
 
 def _terms(
-    connection: Connection, course_id: str, body: Assertion, *, caller: Caller, fonts: Path
+    database: Database, course_id: str, body: Assertion, *, caller: Caller, fonts: Path
 ) -> dict[str, Any]:
-    course = visible_course(connection, course_id, caller=caller)
+    with database.connection() as connection:
+        course = visible_course(connection, course_id, caller=caller)
     caller.require("badge_creator", tenant_id=course.tenant_id)
-    return assertion_terms(connection, body, caller=caller, channel="api", fonts=fonts)
+    return assertion_terms(database, body, caller=caller, channel="api", fonts=fonts)
 
 
 @router.get("")
@@ -110,8 +110,8 @@ def assert_certificate(
     course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep, fonts: FontsDep
 ) -> Attachment:
     """Assert a certificate to a course that offers none, from now on."""
+    terms = _terms(database, course_id, body, caller=caller, fonts=fonts)
     with database.connection() as connection:
-        terms = _terms(connection, course_id, body, caller=caller, fonts=fonts)
         return assertions.attach(connection, course_id, **terms)
 
 
@@ -120,8 +120,8 @@ def replace_certificate(
     course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep, fonts: FontsDep
 ) -> Attachment:
     """Replace the certificate of a course from now on. What was earned before stays as it was earned."""
+    terms = _terms(database, course_id, body, caller=caller, fonts=fonts)
     with database.connection() as connection:
-        terms = _terms(connection, course_id, body, caller=caller, fonts=fonts)
         return assertions.replace(connection, course_id, **terms)
 
 

@@ -9,18 +9,23 @@ from psycopg_pool import ConnectionPool
 
 from pramaan.database.connect import Connection
 
-__all__ = ["Database", "DatabaseDep"]
+__all__ = ["MOST_CONNECTIONS", "Database", "DatabaseDep"]
 
-_MOST_CONNECTIONS: Final = 8
+MOST_CONNECTIONS: Final = 8
 _PATIENCE_SECONDS: Final = 5.0
 _OPTIONS: Final = "-c timezone=UTC -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
 
 
 class Database:
-    """A pool of autocommit connections in UTC; a statement ends after 30 seconds."""
+    """A pool of autocommit connections in UTC; a statement ends after 30 seconds.
 
-    def __init__(self, url: Callable[[], str]) -> None:
+    There are fewer connections than requests: each is for a block that asks the database and does nothing
+    else, and no block is within another.
+    """
+
+    def __init__(self, url: Callable[[], str], *, most_connections: int = MOST_CONNECTIONS) -> None:
         self._url = url
+        self._most_connections = most_connections
         self._pool: ConnectionPool[Connection] | None = None
 
     def open(self) -> None:
@@ -29,7 +34,7 @@ class Database:
             self._url(),
             kwargs={"autocommit": True, "application_name": "pramaan web", "options": _OPTIONS},
             min_size=1,
-            max_size=_MOST_CONNECTIONS,
+            max_size=self._most_connections,
             timeout=_PATIENCE_SECONDS,
             check=ConnectionPool.check_connection,
             open=True,

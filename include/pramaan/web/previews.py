@@ -8,13 +8,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from pramaan.certificates.bundled import bundled_template
-from pramaan.database.connect import Connection
 from pramaan.errors import BusyError
 from pramaan.registry.attachments import Criteria
 from pramaan.warehouse.decisions import Decision
 from pramaan.warehouse.preview import Group, Person, preview_assertion
 from pramaan.web.callers import Caller, CallerDep
-from pramaan.web.database import DatabaseDep
+from pramaan.web.database import Database, DatabaseDep
 from pramaan.web.problems import problem_responses
 from pramaan.web.visible import require_issuer_of, visible_course
 from pramaan.web.words import IdInPath, PossibleAssertion
@@ -94,18 +93,20 @@ def preview(
             bundled_template(body.template_id)
         if body.issuer_id is not None:
             require_issuer_of(connection, course, body.issuer_id, caller=caller)
-        return preview_for(connection, course_id, criteria=body.criteria.criteria(), caller=caller)
+    return preview_for(database, course_id, criteria=body.criteria.criteria(), caller=caller)
 
 
-def preview_for(connection: Connection, course_id: str, *, criteria: Criteria, caller: Caller) -> PreviewBody:
+def preview_for(database: Database, course_id: str, *, criteria: Criteria, caller: Caller) -> PreviewBody:
     """The preview as this caller may see it.
 
-    Raises BusyError while others are made: for a large course, one takes a core for seconds.
+    Raises BusyError while others are made: for a large course, one takes a core for seconds. Waits its turn
+    without a connection, and the caller must hold none.
     """
     if not few_at_once.acquire(timeout=_PATIENCE_SECONDS):
         raise BusyError("other previews are being made; try again in a moment")
     try:
-        seen = preview_assertion(connection, course_id, criteria_json=criteria.as_json())
+        with database.connection() as connection:
+            seen = preview_assertion(connection, course_id, criteria_json=criteria.as_json())
     finally:
         few_at_once.release()
     return PreviewBody(

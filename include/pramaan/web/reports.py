@@ -161,10 +161,16 @@ def linked_file(request: Request, database: DatabaseDep, office: OfficeDep, toke
             raise _no_such_file()
         path = _path(found)
         headers = _headers(found, path, zone=settings.zone)
-        if request.method == "HEAD":
-            return Response(headers=headers)
-        file = _open(Store(settings.store_url), path)
-        record_download(connection, request_id, channel="link")
+    if request.method == "HEAD":
+        return Response(headers=headers)
+    # The store may be slow, or away: no connection is held meanwhile.
+    file = _open(Store(settings.store_url), path)
+    try:
+        with database.connection() as connection:
+            record_download(connection, request_id, channel="link")
+    except BaseException:
+        file.close()
+        raise
     return StreamingResponse(_parts(file), headers=headers)
 
 

@@ -17,6 +17,7 @@ from pramaan.registry.issuers import IssuerVersion, find_issuer
 from pramaan.registry.roles import Role
 from pramaan.reports.ledger import ReportRequest, find_request
 from pramaan.web.callers import Caller
+from pramaan.web.database import Database
 from pramaan.web.problems import not_found
 from pramaan.web.words import Assertion
 
@@ -100,18 +101,20 @@ FontsDep = Annotated[Path, Depends(_fonts_folder)]
 
 
 def assertion_terms(
-    connection: Connection, assertion: Assertion, *, caller: Caller, channel: Channel, fonts: Path
+    database: Database, assertion: Assertion, *, caller: Caller, channel: Channel, fonts: Path
 ) -> dict[str, Any]:
     """What the registry's `attach` and `replace` take, once the caller may see all that it names.
 
-    A template that the registry does not know yet is laid out first, which takes some seconds.
+    A template that the registry does not know yet is laid out first, which takes some seconds; no connection
+    is held meanwhile, and the caller must hold none.
 
     Raises ProblemError 404 `issuer_not_found`, RegistryError `template_not_found`, TemplateError when the
     template is not fit to be used.
     """
-    visible_issuer(connection, assertion.issuer_id, caller=caller)
+    with database.connection() as connection:
+        visible_issuer(connection, assertion.issuer_id, caller=caller)
     terms = {
-        "template": vetted_template(connection, assertion.template_id, fonts=fonts),
+        "template": vetted_template(database.connection, assertion.template_id, fonts=fonts),
         "issuer_id": assertion.issuer_id,
         "criteria": assertion.criteria.criteria(),
         "by": caller.actor(channel),

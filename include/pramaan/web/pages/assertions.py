@@ -42,7 +42,7 @@ def edit(desk: DeskDep, course_id: IdInPath, form: FormDep) -> Response:
     """Back from the preview to the form, with what was filled in."""
     return _act(
         desk, course_id, form, purpose="certificate",
-        act=lambda connection, seen: course_page(desk, connection, seen, form=form),
+        act=lambda seen: _course_page(desk, seen, form=form),
     )  # fmt: skip
 
 
@@ -50,12 +50,13 @@ def edit(desk: DeskDep, course_id: IdInPath, form: FormDep) -> Response:
 def preview(desk: DeskDep, course_id: IdInPath, form: FormDep) -> Response:
     """Who would get the certificate as it was filled in; changes nothing."""
 
-    def act(connection: Connection, seen: Course) -> Response:
+    def act(seen: Course) -> Response:
         assertion = form.assertion()
-        published_course(connection, seen.course_id)
-        bundled_template(assertion.template_id)
-        require_issuer_of(connection, seen, assertion.issuer_id, caller=desk.caller)
-        return _confirm_page(desk, connection, seen, form=form, assertion=assertion)
+        with desk.database.connection() as connection:
+            published_course(connection, seen.course_id)
+            bundled_template(assertion.template_id)
+            require_issuer_of(connection, seen, assertion.issuer_id, caller=desk.caller)
+        return _confirm_page(desk, seen, form=form, assertion=assertion)
 
     return _act(desk, course_id, form, purpose="certificate", act=act)
 
@@ -64,9 +65,10 @@ def preview(desk: DeskDep, course_id: IdInPath, form: FormDep) -> Response:
 def assert_certificate(desk: DeskDep, course_id: IdInPath, form: FormDep) -> Response:
     """Assert the certificate to a course that offers none."""
 
-    def act(connection: Connection, seen: Course) -> Response:
-        terms = _terms(desk, connection, form.assertion())
-        assertions.attach(connection, seen.course_id, **terms)
+    def act(seen: Course) -> Response:
+        terms = _terms(desk, form.assertion())
+        with desk.database.connection() as connection:
+            assertions.attach(connection, seen.course_id, **terms)
         return desk.done("asserted", "courses", seen.course_id)
 
     return _act(desk, course_id, form, purpose="certificate", act=act)
@@ -76,10 +78,11 @@ def assert_certificate(desk: DeskDep, course_id: IdInPath, form: FormDep) -> Res
 def update(desk: DeskDep, course_id: IdInPath, form: FormDep) -> Response:
     """Replace the certificate that was seen."""
 
-    def act(connection: Connection, seen: Course) -> Response:
-        terms = _terms(desk, connection, form.assertion())
+    def act(seen: Course) -> Response:
+        terms = _terms(desk, form.assertion())
         expected = _seen(form)
-        after = assertions.replace(connection, seen.course_id, **terms, expected=expected)
+        with desk.database.connection() as connection:
+            after = assertions.replace(connection, seen.course_id, **terms, expected=expected)
         is_same = after.attachment_id == expected
         return desk.done("unchanged" if is_same else "updated", "courses", seen.course_id)
 
@@ -94,8 +97,8 @@ def confirm_removal(desk: DeskDep, course_id: IdInPath) -> HTMLResponse:
         in_force = attachment_in_force(connection, course_id)
         if in_force is None:
             return course_page(desk, connection, seen, error=_not_attached())
-        found = _preview(desk, connection, seen, Asked.of(in_force.criteria))
         names = Names.seen_by(desk.caller, connection)
+    found = _preview(desk, seen, Asked.of(in_force.criteria))
     view = RemoveView(
         course=seen,
         in_force=CertificateView.of(in_force, names, is_in_force=True),
@@ -111,9 +114,10 @@ def confirm_removal(desk: DeskDep, course_id: IdInPath) -> HTMLResponse:
 def remove(desk: DeskDep, course_id: IdInPath, form: RemovalDep) -> Response:
     """Remove the certificate that was seen."""
 
-    def act(connection: Connection, seen: Course) -> Response:
+    def act(seen: Course) -> Response:
         by = desk.caller.actor("page")
-        assertions.detach(connection, seen.course_id, by=by, expected=_seen(form))
+        with desk.database.connection() as connection:
+            assertions.detach(connection, seen.course_id, by=by, expected=_seen(form))
         return desk.done("removed", "courses", seen.course_id)
 
     return _act(desk, course_id, form, purpose="removal", act=act)
@@ -125,19 +129,26 @@ def _act(
     form: CertificateForm | RemovalForm,
     *,
     purpose: Purpose,
-    act: Callable[[Connection, Course], Response],
+    act: Callable[[Course], Response],
 ) -> Response:
     """What `act` answers, for somebody who may change the course; refused, the course's page says why and
-    keeps what was filled in.
+    keeps what was filled in. `act` takes the connections that it needs.
     """
     with desk.database.connection() as connection:
         seen = _changeable(connection, course_id, desk=desk)
-        try:
-            desk.seals.require(purpose, form.seal)
-            return act(connection, seen)
-        except (ProblemError, PramaanError) as error:
-            filled = form if isinstance(form, CertificateForm) else None
-            return course_page(desk, connection, seen, form=filled, error=error)
+    try:
+        desk.seals.require(purpose, form.seal)
+        return act(seen)
+    except (ProblemError, PramaanError) as error:
+        filled = form if isinstance(form, CertificateForm) else None
+        return _course_page(desk, seen, form=filled, error=error)
+
+
+def _course_page(
+    desk: Desk, seen: Course, *, form: CertificateForm | None, error: Exception | None = None
+) -> HTMLResponse:
+    with desk.database.connection() as connection:
+        return course_page(desk, connection, seen, form=form, error=error)
 
 
 def _changeable(connection: Connection, course_id: str, *, desk: Desk) -> Course:
@@ -147,8 +158,8 @@ def _changeable(connection: Connection, course_id: str, *, desk: Desk) -> Course
     return seen
 
 
-def _terms(desk: Desk, connection: Connection, assertion: "Assertion") -> dict[str, Any]:
-    return assertion_terms(connection, assertion, caller=desk.caller, channel="page", fonts=desk.fonts)
+def _terms(desk: Desk, assertion: "Assertion") -> dict[str, Any]:
+    return assertion_terms(desk.database, assertion, caller=desk.caller, channel="page", fonts=desk.fonts)
 
 
 def _seen(form: CertificateForm | RemovalForm) -> UUID:
@@ -163,23 +174,24 @@ def _not_attached() -> RegistryError:
     return RegistryError("certificate_not_attached", "the course has no certificate in force")
 
 
-def _preview(desk: Desk, connection: Connection, course: Course, asked: Asked) -> PreviewBody | None:
+def _preview(desk: Desk, course: Course, asked: Asked) -> PreviewBody | None:
     """Nothing when the rules give no answer in time: who must change something can, all the same."""
     criteria = Criteria(asked.recipient_tenants, asked.minimum_score)
     try:
-        return preview_for(connection, course.course_id, criteria=criteria, caller=desk.caller)
+        return preview_for(desk.database, course.course_id, criteria=criteria, caller=desk.caller)
     except (DatabaseError, BusyError):
         return None
 
 
 def _confirm_page(
-    desk: Desk, connection: Connection, course: Course, *, form: CertificateForm, assertion: "Assertion"
+    desk: Desk, course: Course, *, form: CertificateForm, assertion: "Assertion"
 ) -> HTMLResponse:
     criteria = assertion.criteria.criteria()
     asked = Asked.of(criteria.as_dict())
-    found = _preview(desk, connection, course, asked)
-    in_force = attachment_in_force(connection, course.course_id)
-    names = Names.seen_by(desk.caller, connection)
+    found = _preview(desk, course, asked)
+    with desk.database.connection() as connection:
+        in_force = attachment_in_force(connection, course.course_id)
+        names = Names.seen_by(desk.caller, connection)
     view = ConfirmView(
         course=course,
         in_force=CertificateView.of(in_force, names, is_in_force=True) if in_force else None,

@@ -3,7 +3,8 @@
 import pytest
 from loads import Loads, good_rows
 
-from pramaan.quality.waiting import LARGE_LOAD_ROWS, loads_to_check, waiting_loads
+from pramaan.quality.suites import REFERENCES
+from pramaan.quality.waiting import LARGE_LOAD_ROWS, loads_to_check, loads_to_check_again, waiting_loads
 
 
 def test_without_loads_there_is_nothing_to_check(loads: Loads) -> None:
@@ -35,3 +36,21 @@ def test_the_oldest_load_comes_first(loads: Loads) -> None:
     old = loads.add("courses", good_rows("courses", 1), days_ago=2)
     assert [one.load_id for one in waiting_loads(loads.connection, at_most=9)] == [old, young]
     assert [one.load_id for one in waiting_loads(loads.connection, at_most=1)] == [old]
+
+
+def test_what_is_bad_for_long_is_looked_at_ever_more_rarely(loads: Loads) -> None:
+    loads.keep("users", good_rows("users", 1, user_id="known"))
+    bad = loads.add("enrolments", good_rows("enrolments", 150, user_id="stranger{}"), days_ago=9)
+    assert not loads.check()[bad].passed
+    loads.add("users", good_rows("users", 1, user_id="new"))
+    assert bad not in loads.check()
+
+    def due() -> list[int]:
+        found = loads_to_check_again(loads.connection, references=REFERENCES, at_most=9)
+        return [one.load_id for one in found]
+
+    assert due() == []
+    loads.connection.execute(
+        "update ops.load_verdicts set checked_at = checked_at - interval '2 days' where load_id = %s", (bad,)
+    )
+    assert due() == [bad]

@@ -15,26 +15,27 @@ from datetime import datetime
 from typing import cast
 
 import duckdb
-import psycopg
 import pyarrow as pa
 
 from pramaan.database.connect import Connection
-from pramaan.errors import FeedError
+from pramaan.errors import FeedError, LoadError
 from pramaan.feeds import sql
 from pramaan.feeds.chunks import Reject, plain_text
+from pramaan.feeds.faults import what_to_do
 from pramaan.feeds.landing import LandedFile, Landing, LocalCopy, sha256_of
 from pramaan.feeds.merge import Merger, copy_payload
 from pramaan.feeds.sources import file_format, open_source
 from pramaan.feeds.spec import FEEDS, FeedSpec
 from pramaan.feeds.validate import Checked, Validator, open_judge
 
-__all__ = ["FileLoaded", "load_file", "load_waiting"]
+__all__ = ["FileLoaded", "load_file", "load_waiting", "refuse_failed"]
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int], None]
 
 _UNKNOWN_COLUMNS_KEPT = 1000
+_FAILED_NAMED = 20
 _CHUNKS_AHEAD = 4
 """Read while Postgres merges; each takes some megabytes."""
 
@@ -43,8 +44,9 @@ _CHUNKS_AHEAD = 4
 class FileLoaded:
     """What became of one file.
 
-    `status` is loaded, known (these bytes were loaded before), quarantined, or waiting (it could not be read
-    now, and nothing of it is loaded). `remark` says what a person should know of the file as a whole.
+    `status` is loaded, known (these bytes were loaded before), quarantined (the file as a whole breaks the
+    contract), waiting (it could not be read now) or failed (by a fault of ours). Of the last three nothing is
+    loaded, and the last two stay where they are. `remark` says what a person should know of the whole file.
     """
 
     feed: str
@@ -89,10 +91,10 @@ def load_waiting(
     """Load every file of `feeds` that waits in the landing folder, yielding what became of each. Two loads
     of different feeds may run at once, each on a connection of its own.
 
-    No file holds up the others: one that cannot be used is quarantined, one that cannot be read now goes on
-    waiting. Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which
-    `connect` turns into DatabaseError) when Postgres goes away; the file under way then waits, whole, for the
-    next run.
+    No file holds up the others: one that cannot be used is quarantined; one that cannot be read now, or that
+    a fault of ours keeps from loading, goes on waiting. Whoever asked calls `refuse_failed` in the end.
+    Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which `connect`
+    turns into DatabaseError) when Postgres goes away; the file under way then waits, whole, for the next run.
     """
     with open_judge() as judge:
         for file in landing.waiting(feeds=feeds):
@@ -110,7 +112,7 @@ def load_file(
 ) -> FileLoaded:
     """Load one file and move it away; `on_rows` hears of each chunk's rows.
 
-    Safe to repeat: the same bytes load once.
+    Safe to repeat: the same bytes load once. Raises psycopg's errors only where the connection is lost.
     """
     name = file.shown_name
     try:
@@ -123,6 +125,11 @@ def load_file(
     except OSError as error:
         log.warning("file %s of %s cannot be read and waits: %s", name, file.feed, error)
         return FileLoaded(file.feed, name, "waiting", remark=f"it cannot be read: {error.strerror or error}")
+    except Exception as error:
+        if connection.closed:
+            raise
+        log.exception("file %s of %s could not be loaded, by a fault of ours; it waits", name, file.feed)
+        return FileLoaded(file.feed, name, "failed", remark=what_to_do(error))
     log.info(
         "load of %s file %s: %s, %d rows, %d changed, %d quarantined",
         file.feed,
@@ -135,10 +142,22 @@ def load_file(
     return replace(loaded, remark=_put_away(landing, arrival, status=loaded.status) or loaded.remark)
 
 
-def _commit(connection: Connection, arrival: _Arrival, *, on_rows: Progress) -> FileLoaded:
-    """Commit the file's rows, or its quarantine.
+def refuse_failed(files: Sequence[FileLoaded]) -> None:
+    """Raise LoadError where a fault of ours kept files from loading: for after the rest is done."""
+    failed = [file for file in files if file.status == "failed"]
+    if failed:
+        named = "; ".join(f"{file.feed}/{file.name}: {file.remark}" for file in failed[:_FAILED_NAMED])
+        more = f"; and {len(failed) - _FAILED_NAMED} more" if len(failed) > _FAILED_NAMED else ""
+        raise LoadError(
+            f"{len(failed)} file(s) could not be loaded, by no fault of theirs. They wait in the landing "
+            f"folder, and the next run takes them up. {named}{more}"
+        )
 
-    Raises _ChangedError or OSError, and commits nothing, when it is still written to or cannot be read.
+
+def _commit(connection: Connection, arrival: _Arrival, *, on_rows: Progress) -> FileLoaded:
+    """Commit the file's rows or, where the file is to blame, its quarantine; on any other error nothing.
+
+    Raises _ChangedError or OSError when the file is still written to or cannot be read.
     """
     try:
         with connection.transaction():
@@ -147,27 +166,14 @@ def _commit(connection: Connection, arrival: _Arrival, *, on_rows: Progress) -> 
                 return arrival.became("known")
             loaded = _load(connection, arrival, load_id=load_id, on_rows=on_rows)
             arrival.refuse_changed()
-    except (_ChangedError, OSError, MemoryError, psycopg.OperationalError, psycopg.InterfaceError):
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a file brings about, nobody else waits for it
+    except FeedError as fault:
         arrival.refuse_changed()
-        rule, message = _fault(error)
         with connection.transaction():
             load_id = _claim(connection, arrival, status="quarantined")
             if load_id is not None:
-                _add_quarantine(connection, load_id, [Reject(None, rule, message)])
-        return arrival.became("quarantined")
+                _add_quarantine(connection, load_id, [Reject(None, fault.rule, plain_text(str(fault)))])
+        return replace(arrival.became("quarantined"), remark=plain_text(str(fault)))
     return loaded
-
-
-def _fault(error: Exception) -> tuple[str, str]:
-    """The rule and the message of a file's quarantine."""
-    if isinstance(error, FeedError):
-        return error.rule, plain_text(str(error))
-    if isinstance(error, psycopg.Error):
-        return "refused_by_postgres", plain_text(str(error))
-    log.error("a file could not be loaded, by a fault of ours", exc_info=error)
-    return "internal_error", f"{type(error).__name__}: a fault of ours; the log of this time has more"
 
 
 def _put_away(landing: Landing, arrival: _Arrival, *, status: str) -> str:

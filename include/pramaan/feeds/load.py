@@ -6,10 +6,8 @@ waits, or one already loaded.
 """
 
 import logging
-from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
@@ -20,13 +18,13 @@ import pyarrow as pa
 from pramaan.database.connect import Connection
 from pramaan.errors import FeedError, LoadError
 from pramaan.feeds import sql
+from pramaan.feeds.checked import CheckedFile, open_checked
 from pramaan.feeds.chunks import Reject, plain_text
 from pramaan.feeds.faults import what_to_do
 from pramaan.feeds.landing import LandedFile, Landing, LocalCopy, sha256_of
 from pramaan.feeds.merge import Merger, copy_payload
-from pramaan.feeds.sources import file_format, open_source
 from pramaan.feeds.spec import FEEDS, FeedSpec
-from pramaan.feeds.validate import Checked, Validator, open_judge
+from pramaan.feeds.validate import open_judge
 
 __all__ = ["FileLoaded", "load_file", "load_waiting", "refuse_failed"]
 
@@ -36,8 +34,6 @@ Progress = Callable[[int], None]
 
 _UNKNOWN_COLUMNS_KEPT = 1000
 _FAILED_NAMED = 20
-_CHUNKS_AHEAD = 4
-"""Read while Postgres merges; each takes some megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +189,8 @@ def _load(connection: Connection, arrival: _Arrival, *, load_id: int, on_rows: P
     merger = Merger(connection, spec, load_id=load_id)
     rows = quarantined = 0
     unknown: set[str] = set()
-    with closing(_checked_chunks(arrival, spec)) as chunks:
-        for checked, payload in chunks:
+    with _open(arrival, spec) as file:
+        for checked, payload in file.chunks:
             refused = merger.add(checked, payload)
             rejects = (*checked.rejects, *refused)
             _add_quarantine(connection, load_id, rejects)
@@ -208,36 +204,20 @@ def _load(connection: Connection, arrival: _Arrival, *, load_id: int, on_rows: P
     connection.execute(sql.FINISH_LOAD, (rows, changed, quarantined, named, load_id))
     if named:
         log.warning("load %d: columns that the contract does not know were left out: %s", load_id, named[:50])
-    remark = f"left out, being no column of {spec.name}: {', '.join(named[:20])}" if named else ""
+    left_out = f"left out, being no column of {spec.name}: {', '.join(named[:20])}" if named else ""
+    remark = "; ".join(filter(None, (file.remark, left_out)))
     loaded = replace(arrival.became("loaded"), rows=rows, rows_changed=changed, rows_quarantined=quarantined)
     return replace(loaded, remark=remark)
 
 
-def _checked_chunks(arrival: _Arrival, spec: FeedSpec) -> Generator[tuple[Checked, bytes], None, None]:
-    """Checked chunks with their COPY payload, some ahead: reading and Postgres share the cores."""
-    fmt = file_format(arrival.file.name)
-    if fmt is None:
-        raise FeedError(
-            "unknown_format", "the name ends in none of .parquet, .csv, .csv.gz, .jsonl, .jsonl.gz"
-        )
-    source = open_source(arrival.copy.path, spec=spec, fmt=fmt)
-    validator = Validator(spec, loaded_at=arrival.loaded_at, judge=arrival.judge)
-    with closing(source), ThreadPoolExecutor(1, "reader") as reader:
-
-        def read() -> tuple[Checked, bytes] | None:
-            chunk = next(source.chunks, None)
-            if chunk is None:
-                return None
-            checked = validator.check(chunk)
-            return checked, copy_payload(checked.rows)
-
-        ahead = deque(reader.submit(read) for _ in range(_CHUNKS_AHEAD))
-        try:
-            while (ready := ahead.popleft().result()) is not None:
-                ahead.append(reader.submit(read))
-                yield ready
-        finally:
-            reader.shutdown(cancel_futures=True)
+def _open(arrival: _Arrival, spec: FeedSpec) -> AbstractContextManager[CheckedFile]:
+    return open_checked(
+        arrival.copy.path,
+        name=arrival.file.name,
+        spec=spec,
+        loaded_at=arrival.loaded_at,
+        judge=arrival.judge,
+    )
 
 
 def _claim(connection: Connection, arrival: _Arrival, *, status: str) -> int | None:

@@ -51,11 +51,16 @@ class Column:
     free_text: bool = False
 
     @property
+    def is_id(self) -> bool:
+        """Whether it names something, or a list of such: what must not be altered by a single character."""
+        return self.name in _IDS or self.name.endswith(("_id", "_ids"))
+
+    @property
     def longest_bytes(self) -> int:
         """The longest text: an id must fit an index beside two others, other text is for people to read."""
         if self.kind is Kind.LIST:
             return _LONGEST_LIST_BYTES
-        return _LONGEST_ID_BYTES if self.name in _IDS or self.name.endswith("_id") else _LONGEST_TEXT_BYTES
+        return _LONGEST_ID_BYTES if self.is_id else _LONGEST_TEXT_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,29 @@ def test_row_numbers_stay_right_after_rows_of_the_wrong_width(world: World) -> N
 
 def test_a_file_of_nothing_but_broken_rows(world: World) -> None:
     loaded = world.drop("enrolments", HEADER + b"x\n" * 60_000)
-    assert (loaded.status, loaded.rows, loaded.rows_quarantined) == ("loaded", 0, 60_000)
+    assert (loaded.status, loaded.rows, world.raw("enrolments")) == ("quarantined", 0, [])
+    whole, *examples = sorted(world.rejects(), key=lambda each: each[0] or 0)
+    assert whole == (None, "mostly_broken")
+    assert examples == [(n, "wrong_column_count") for n in range(1, 101)]
+
+
+def test_many_broken_rows_among_more_good_ones_cost_themselves_only(world: World) -> None:
+    content = HEADER + b"".join(b"x\n" if n % 2 else LINE % n for n in range(24_001))
+    loaded = world.drop("enrolments", content)
+    assert (loaded.status, loaded.rows, loaded.rows_quarantined) == ("loaded", 12_001, 12_000)
+
+
+def test_fewer_broken_rows_than_ten_thousand_cost_themselves_only(world: World) -> None:
+    loaded = world.drop("enrolments", HEADER + b"x\n" * 9_999)
+    assert (loaded.status, loaded.rows, loaded.rows_quarantined) == ("loaded", 0, 9_999)
+
+
+def test_rows_broken_by_their_values_are_counted_too(world: World) -> None:
+    loaded = world.drop("enrolments", HEADER + lines(1, 12_000).replace(b"true", b"yes"))
+    assert (loaded.status, world.raw("enrolments")) == ("quarantined", [])
+    whole, *examples = sorted(world.rejects(), key=lambda each: each[0] or 0)
+    assert (whole, len(examples)) == ((None, "mostly_broken"), 100)
+    assert "mend and send it again" in next(q.message for q in world.quarantine() if q.row_number is None)
 
 
 def test_a_quote_left_open_in_a_small_file_is_told(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import IO
 from pramaan.errors import FeedError
 from pramaan.feeds.chunks import BLOCK_BYTES, LONGEST_ROW_BYTES, NOT_UTF8, Reject, plain_text
 from pramaan.feeds.csv_quotes import Form, count_lines, is_plain, one_row, split_rows
+from pramaan.feeds.source import refuse_wide
 from pramaan.feeds.spec import FeedSpec
 
 __all__ = ["Lines"]
@@ -33,6 +34,8 @@ class Lines(io.RawIOBase):
         self._ended = False
         self._newline = b"\n"
         self._form = Form(0)
+        self.names: tuple[str, ...] = ()
+        """The columns of the header, once started."""
         self._set_aside: dict[int, Reject] = {}
         self._marks = 0
         self._lines = self._lines_inside = self._rows = 0
@@ -56,12 +59,14 @@ class Lines(io.RawIOBase):
                 "unreadable_file", "the header is not UTF-8; save the file as UTF-8 and send it again"
             )
         names, end = self._header()
+        self.names = tuple(names)
         self._ready, self._tail = self._tail[:end] + b"\n", self._tail[end:]
         self._form = Form.of(names, spec, sample=self._tail)
         return self._form
 
     def _header(self) -> tuple[list[str], int]:
         """The columns' names, and where the header ends."""
+        refuse_wide(self._tail[: _end_of_line(self._tail)].count(b",") + 1)
         if b"\n" not in self._tail and b"\r" not in self._tail:
             if len(self._tail) >= LONGEST_ROW_BYTES:
                 raise FeedError("too_long", f"the header is longer than {LONGEST_ROW_BYTES} bytes")
@@ -177,6 +182,11 @@ class Lines(io.RawIOBase):
         self._marks += 1
         self._set_aside[self._marks] = reject
         return f"{_MARK}{self._marks}".encode()
+
+
+def _end_of_line(data: bytes) -> int:
+    found = _LINE_TEXT.match(data)
+    return len(data) if found is None else found.end()
 
 
 def _is_utf8(data: bytes) -> bool:

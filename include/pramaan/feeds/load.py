@@ -24,6 +24,7 @@ from pramaan.feeds.faults import what_to_do
 from pramaan.feeds.landing import LandedFile, Landing, LocalCopy, sha256_of
 from pramaan.feeds.merge import Merger, copy_payload
 from pramaan.feeds.spec import FEEDS, FeedSpec
+from pramaan.feeds.tally import MostlyBrokenError, Tally
 from pramaan.feeds.validate import open_judge
 
 __all__ = ["FileLoaded", "load_file", "load_waiting", "refuse_failed"]
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[int], None]
 
-_UNKNOWN_COLUMNS_KEPT = 1000
 _FAILED_NAMED = 20
 
 
@@ -167,7 +167,9 @@ def _commit(connection: Connection, arrival: _Arrival, *, on_rows: Progress) -> 
         with connection.transaction():
             load_id = _claim(connection, arrival, status="quarantined")
             if load_id is not None:
-                _add_quarantine(connection, load_id, [Reject(None, fault.rule, plain_text(str(fault)))])
+                examples = fault.examples if isinstance(fault, MostlyBrokenError) else ()
+                whole = Reject(None, fault.rule, plain_text(str(fault)))
+                _add_quarantine(connection, load_id, [whole, *examples])
         return replace(arrival.became("quarantined"), remark=plain_text(str(fault)))
     return loaded
 
@@ -187,27 +189,27 @@ def _put_away(landing: Landing, arrival: _Arrival, *, status: str) -> str:
 def _load(connection: Connection, arrival: _Arrival, *, load_id: int, on_rows: Progress) -> FileLoaded:
     spec = FEEDS[arrival.file.feed]
     merger = Merger(connection, spec, load_id=load_id)
-    rows = quarantined = 0
-    unknown: set[str] = set()
+    tally = Tally()
     with _open(arrival, spec) as file:
         for checked, payload in file.chunks:
             refused = merger.add(checked, payload)
             rejects = (*checked.rejects, *refused)
+            tally.add(checked, rejects=rejects, rows=checked.rows.num_rows - len(refused))
             _add_quarantine(connection, load_id, rejects)
-            rows += checked.rows.num_rows - len(refused)
-            quarantined += len(rejects)
-            if len(unknown) < _UNKNOWN_COLUMNS_KEPT:
-                unknown.update(plain_text(name)[:200] for name in checked.unknown_columns)
             on_rows(checked.rows.num_rows + len(checked.rejects))
     changed = merger.finish()
-    named = sorted(unknown)[:_UNKNOWN_COLUMNS_KEPT]
-    connection.execute(sql.FINISH_LOAD, (rows, changed, quarantined, named, load_id))
+    named = tally.unknown_columns
+    connection.execute(sql.FINISH_LOAD, (tally.rows, changed, tally.rejects, named, load_id))
     if named:
         log.warning("load %d: columns that the contract does not know were left out: %s", load_id, named[:50])
     left_out = f"left out, being no column of {spec.name}: {', '.join(named[:20])}" if named else ""
-    remark = "; ".join(filter(None, (file.remark, left_out)))
-    loaded = replace(arrival.became("loaded"), rows=rows, rows_changed=changed, rows_quarantined=quarantined)
-    return replace(loaded, remark=remark)
+    return replace(
+        arrival.became("loaded"),
+        rows=tally.rows,
+        rows_changed=changed,
+        rows_quarantined=tally.rejects,
+        remark="; ".join(filter(None, (file.remark, left_out))),
+    )
 
 
 def _open(arrival: _Arrival, spec: FeedSpec) -> AbstractContextManager[CheckedFile]:

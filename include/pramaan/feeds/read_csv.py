@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from pramaan.feeds.chunks import BLOCK_BYTES, Chunk, Reject, decode, numbered, plain_text
+from pramaan.feeds.chunks import BLOCK_BYTES, MOST_REJECTS, Chunk, Reject, decode, numbered, plain_text
 from pramaan.feeds.csv_lines import Lines
 from pramaan.feeds.source import Source, open_binary
 from pramaan.feeds.spec import FeedSpec
@@ -45,13 +45,17 @@ def open_csv(path: Path, *, spec: FeedSpec) -> Source:
                 default_column_type=pa.binary(), strings_can_be_null=True, null_values=[""]
             ),
         )
-        names = tuple(reader.schema.names)
+    except pa.ArrowInvalid:  # it reads a block at once
+        if not wrong.too_many:
+            stream.close()
+            raise
+        reader = ()
     except BaseException:
         stream.close()
         raise
     return Source(
-        names,
-        _chunks(reader, wrong, names=names, spec=spec),
+        lines.names,
+        _chunks(reader, wrong, names=lines.names, spec=spec),
         close=stream.close,
         account=lines.account,
         remark=_BACKSLASHES if form.backslashes else "",
@@ -68,16 +72,21 @@ class _WrongRows:
         self._texts: list[str] = []
         self._fresh = array("q")
         self._skipped = array("q")
+        self._count = 0
+        self.too_many = False
+        """Whether it is of no use to read on: a refused row costs microseconds."""
         self.position = 0
 
     def __call__(self, row: Any) -> str:
         number = row.number - 1  # pyarrow counts the header
+        self._count += 1
         self._skipped.append(number)
         self._fresh.append(number)
         self._counts.append(row.actual_columns)
         self._texts.append(row.text)
         self._expected = row.expected_columns
-        return "skip"
+        self.too_many = self._count >= MOST_REJECTS and 2 * self._count > number
+        return "error" if self.too_many else "skip"
 
     def next_numbers(self, count: int) -> Sequence[int]:
         """The numbers of the next `count` rows that are read, leaving out the refused ones."""
@@ -110,7 +119,7 @@ def _chunks(reader: Any, wrong: _WrongRows, *, names: tuple[str, ...], spec: Fee
     known = [c.name for c in spec.columns if c.name in names]
     unknown = frozenset(name or f"(column {i} has no name)" for i, name in enumerate(names, 1)) - set(known)
     none = numbered(pa.table({name: pa.array([], pa.string()) for name in known}), [])
-    for batch in reader:
+    for batch in _batches(reader, wrong):
         original = pa.Table.from_batches([batch])
         rows = pa.table({name: original.column(names.index(name)) for name in known})
         chunk = decode(numbered(rows, wrong.next_numbers(original.num_rows)), original=original)
@@ -118,3 +127,12 @@ def _chunks(reader: Any, wrong: _WrongRows, *, names: tuple[str, ...], spec: Fee
         yield from (Chunk(none, rejects) for rejects in wrong.take())
     yield from (Chunk(none, rejects) for rejects in wrong.take())
     yield Chunk(none, unknown_columns=unknown)
+
+
+def _batches(reader: Any, wrong: _WrongRows) -> Iterator[pa.RecordBatch]:
+    """The reader's batches, until too many rows are refused: whoever counts those quarantines the file."""
+    try:
+        yield from reader
+    except pa.ArrowInvalid:
+        if not wrong.too_many:
+            raise

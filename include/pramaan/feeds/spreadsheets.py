@@ -2,9 +2,9 @@
 
 `1.3032E+17` stands for some hundred million ids, so that two become one; `1001.0` and `1,001` are another id
 than `1001`. All ids of the contract are looked at, also those that decide nothing: a school's number is
-ruined by the same hand, and is printed in reports. Only a whole id of such a form is one: `12e4567`, as parts of UUIDs and
-hashes look, has neither a point nor a sign and is an id like any other; so is `1.50`, which no whole number
-becomes.
+ruined by the same hand, and is printed in reports. Only a whole id of such a form is one: `12e4567`, as parts
+of UUIDs and hashes look, has neither a point nor a sign and is an id like any other; so is `1.50`, which no
+whole number becomes.
 """
 
 from typing import Final

@@ -20,5 +20,6 @@ Rooms, each of which knows only those below it (proven by the import contracts i
     rendering             fields and a template -> one PDF; the only room that knows WeasyPrint
     settings              the environment, parsed once
     localisation          every text that people read in their own language
+    confined              a module of ours run in a child process within limits, on what a stranger wrote
     errors                the error tree
 """

@@ -18,6 +18,12 @@ import pyarrow as pa
 from pramaan.database.connect import Connection
 from pramaan.errors import FeedError, LoadError
 from pramaan.feeds import sql
+from pramaan.feeds.attempts import (
+    DEATHS_BEFORE_CONFINED,
+    attempt,
+    last_those_that_kill,
+    read_confined,
+)
 from pramaan.feeds.checked import CheckedFile, open_checked
 from pramaan.feeds.chunks import Reject, plain_text
 from pramaan.feeds.faults import what_to_do
@@ -87,13 +93,13 @@ def load_waiting(
     """Load every file of `feeds` that waits in the landing folder, yielding what became of each. Two loads
     of different feeds may run at once, each on a connection of its own.
 
-    No file holds up the others: one that cannot be used is quarantined; one that cannot be read now, or that
-    a fault of ours keeps from loading, goes on waiting. Whoever asked calls `refuse_failed` in the end.
-    Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which `connect`
+    Files on which a reader died come last. No file holds up the others: one that cannot be used is
+    quarantined; one that cannot be read now, or that a fault of ours keeps from loading, goes on waiting.
+    Whoever asked calls `refuse_failed` in the end. Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which `connect`
     turns into DatabaseError) when Postgres goes away; the file under way then waits, whole, for the next run.
     """
     with open_judge() as judge:
-        for file in landing.waiting(feeds=feeds):
+        for file in last_those_that_kill(connection, landing.waiting(feeds=feeds)):
             yield load_file(connection, landing, file, loaded_at=now(), judge=judge, on_rows=on_rows)
 
 
@@ -114,7 +120,8 @@ def load_file(
     try:
         with landing.local_copy(file) as copy:
             arrival = _Arrival(file, copy, sha256_of(copy.path), loaded_at, judge)
-            loaded = _commit(connection, arrival, on_rows=on_rows)
+            with attempt(connection, file, sha256=arrival.sha256) as deaths:
+                loaded = _commit(connection, arrival, deaths=deaths, on_rows=on_rows)
     except _ChangedError:
         log.warning("file %s of %s changed while it was read; it waits for the next run", name, file.feed)
         return FileLoaded(file.feed, name, "waiting", remark="it changed while it was read")
@@ -150,7 +157,7 @@ def refuse_failed(files: Sequence[FileLoaded]) -> None:
         )
 
 
-def _commit(connection: Connection, arrival: _Arrival, *, on_rows: Progress) -> FileLoaded:
+def _commit(connection: Connection, arrival: _Arrival, *, deaths: int, on_rows: Progress) -> FileLoaded:
     """Commit the file's rows or, where the file is to blame, its quarantine; on any other error nothing.
 
     Raises _ChangedError or OSError when the file is still written to or cannot be read.
@@ -160,6 +167,8 @@ def _commit(connection: Connection, arrival: _Arrival, *, on_rows: Progress) -> 
             load_id = _claim(connection, arrival, status="loading")
             if load_id is None:
                 return arrival.became("known")
+            if deaths >= DEATHS_BEFORE_CONFINED:
+                _survive(arrival)
             loaded = _load(connection, arrival, load_id=load_id, on_rows=on_rows)
             arrival.refuse_changed()
     except FeedError as fault:
@@ -209,6 +218,13 @@ def _load(connection: Connection, arrival: _Arrival, *, load_id: int, on_rows: P
         rows_changed=changed,
         rows_quarantined=tally.rejects,
         remark="; ".join(filter(None, (file.remark, left_out))),
+    )
+
+
+def _survive(arrival: _Arrival) -> None:
+    """Raises FeedError when a child process dies of the file."""
+    read_confined(
+        arrival.copy.path, name=arrival.file.name, feed=arrival.file.feed, loaded_at=arrival.loaded_at
     )
 
 

@@ -95,7 +95,9 @@ def load_waiting(
 
     Files on which a reader died come last. No file holds up the others: one that cannot be used is
     quarantined; one that cannot be read now, or that a fault of ours keeps from loading, goes on waiting.
-    Whoever asked calls `refuse_failed` in the end. Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which `connect`
+    Whoever asked calls `refuse_failed` in the end.
+
+    Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which `connect`
     turns into DatabaseError) when Postgres goes away; the file under way then waits, whole, for the next run.
     """
     with open_judge() as judge:

@@ -22,7 +22,8 @@ lost. One run at a time; what arrives meanwhile goes into the next.
 
 * **May be ignored:** a skipped run (there was nothing to do, or a foreground run was at work); a single failed run, if the next one is
   green: each run takes up whatever an earlier one left.
-* **`load_feeds` red twice:** Postgres or the landing folder cannot be reached; the log's last line names which.
+* **`load_feeds` red twice:** its last line names why: Postgres or the landing folder cannot be reached, or a fault of ours keeps the
+  files that it names from loading. Those wait; what did load is decided. Do what it says; the next run takes them up.
 * **Rows quarantined:** nothing is lost. `select * from ops.quarantine order by quarantine_id desc` tells file, row and rule; the sender
   mends and sends them again.
 * **`issue_chunk` red with `the store cannot write`:** the disk is full or the store is away. Nothing to repeat by hand: once it is back,
@@ -64,12 +65,14 @@ def issue_certificates() -> None:
     def load_feeds() -> str:
         return steps.load_feeds(str(get_current_context()["run_id"]))
 
-    @task(inlets=[assets.RAW], outlets=[assets.DECISIONS])
-    def make_decisions(batch: str) -> list[dict[str, Any]]:
+    # Also when some files could not be loaded: what did load is decided.
+    @task(trigger_rule="none_skipped", inlets=[assets.RAW], outlets=[assets.DECISIONS])
+    def make_decisions(batch: str | None) -> list[dict[str, Any]]:
         return steps.make_decisions(batch)
 
     @task(
         map_index_template="chunk {{ chunk_name }}",
+        trigger_rule="none_skipped",
         pool="issuance",
         max_active_tis_per_dagrun=os.cpu_count(),
         inlets=[assets.DECISIONS],

@@ -6,6 +6,7 @@
     ├── DatabaseError         Postgres cannot be reached, or is not migrated
     ├── PipelineBusyError     another run holds the pipeline's lock
     ├── FeedError             a file or a feed cannot be used as a whole
+    ├── LoadError             files could not be loaded by a fault of ours; they wait
     ├── BusyError             too much of the same is under way here: transient
     ├── RegistryError         an issuer, template or attachment request that the rules refuse
     ├── ReportError           a progress report that cannot be asked for, or not be built: permanent
@@ -23,6 +24,7 @@ __all__ = [
     "DatabaseError",
     "FeedError",
     "HostError",
+    "LoadError",
     "MailError",
     "PipelineBusyError",
     "PramaanError",
@@ -70,6 +72,10 @@ class FeedError(PramaanError):
     def __reduce__(self) -> tuple[type["FeedError"], tuple[str, str]]:
         # Else it cannot come out of a worker process, and looks as if the process had died.
         return type(self), (self.rule, str(self))
+
+
+class LoadError(PramaanError):
+    """Files could not be loaded, by a fault of ours; they wait, and what else there was is loaded."""
 
 
 class RegistryError(PramaanError):

@@ -94,7 +94,10 @@ def load_counts(files: Sequence[FileLoaded]) -> dict[str, int]:
     """What a load did, in figures."""
     statuses = Counter(file.status for file in files)
     return {
-        **{f"files_{name}": statuses[name] for name in ("loaded", "known", "quarantined", "waiting")},
+        **{
+            f"files_{name}": statuses[name]
+            for name in ("loaded", "known", "quarantined", "waiting", "failed")
+        },
         "rows_loaded": sum(file.rows for file in files),
         "rows_changed": sum(file.rows_changed for file in files),
         "rows_quarantined": sum(file.rows_quarantined for file in files),
@@ -163,7 +166,9 @@ class Pipeline:
     def load(
         self, connection: Connection, *, on_rows: Callable[[int], None] = lambda _: None
     ) -> list[FileLoaded]:
-        """Load every file that waits. The caller holds the pipeline's lock."""
+        """Load every file that waits. The caller holds the pipeline's lock, and calls `refuse_failed` on what
+        became of them when it has done what it can with the rest.
+        """
         landing = Landing(self._settings.landing_url)
         return list(load_waiting(connection, landing, now=lambda: datetime.now(UTC), on_rows=on_rows))
 

@@ -17,7 +17,7 @@ import pytest
 
 from plain_template import plain_files, write_template
 from pramaan.checking.check import check_template, vet
-from pramaan.checking.confined import answers
+from pramaan.confined import answers
 from pramaan.errors import HostError, RenderError, TemplateError
 from pramaan.rendering.fonts import configure_fonts
 from pramaan.rendering.renderer import ENGINES, Engine, Renderer

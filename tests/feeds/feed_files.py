@@ -24,7 +24,8 @@ LOADED_AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 Row = Mapping[str, Any]
 
 EMPTY = "".join(f"delete from raw.{feed};" for feed in FEEDS) + (
-    "delete from ops.quarantine; delete from ops.loads; delete from ops.changed_keys"
+    "delete from ops.quarantine; delete from ops.loads; delete from ops.changed_keys;"
+    "delete from ops.load_attempts"
 )
 
 ARROW_TYPES = {

@@ -11,14 +11,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import psycopg
 import pytest
 from feed_files import LOADED_AT, World, file_bytes, sample_row
 
 from pramaan.database.connect import connect
-from pramaan.errors import DatabaseError, StoreError
+from pramaan.errors import DatabaseError, LoadError, StoreError
 from pramaan.feeds.landing import Landing
-from pramaan.feeds.load import load_file, load_waiting
+from pramaan.feeds.load import load_file, load_waiting, refuse_failed
 from pramaan.feeds.validate import open_judge
 
 LOADER = Path(__file__).parent / "loader.py"
@@ -112,15 +111,89 @@ def test_a_connection_that_is_closed_is_a_database_error(world: World) -> None:
     assert world.files("enrolments") == {"a.csv"}
 
 
-def test_a_server_that_refuses_for_its_own_reasons_quarantines_nothing(world: World) -> None:
-    """A cancelled statement says nothing about the file."""
+OURS: dict[str, tuple[str, str, str]] = {
+    "a column is missing": (
+        "alter table raw.enrolments rename column active to was_active",
+        "alter table raw.enrolments rename column was_active to active",
+        "run `pramaan prepare`",
+    ),
+    "a table is missing": (
+        "alter table raw.enrolments rename to elsewhere",
+        "alter table raw.elsewhere rename to enrolments",
+        "run `pramaan prepare`",
+    ),
+    "a column of somebody else's": (
+        "alter table raw.enrolments add column theirs text not null",
+        "alter table raw.enrolments drop column theirs",
+        "run `pramaan prepare`",
+    ),
+    "a statement is cancelled": (
+        "set statement_timeout = 1",
+        "set statement_timeout = 0",
+        "look at who stops the server's statements",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OURS)
+def test_a_fault_of_ours_quarantines_nothing_and_the_other_feeds_load(case: str, world: World) -> None:
+    breaks, mends, told = OURS[case]
     world.put("enrolments", "a.csv", many(0, 50_000))
-    world.connection.execute("set statement_timeout = 1")
-    with pytest.raises(psycopg.errors.QueryCanceled):
-        world.load()
-    world.connection.execute("set statement_timeout = 0")
-    assert (world.load_count(), world.files("enrolments")) == (0, {"a.csv"})
-    assert world.load()[0].rows == 50_000
+    world.put("enrolments", "b.csv", many(50_000, 50_000))
+    world.put("courses", "c.csv", file_bytes("courses", [sample_row("courses")], "csv"))
+    world.put("progress", "p.csv", file_bytes("progress", [sample_row("progress")], "csv"))
+    world.connection.execute(breaks)  # type: ignore[arg-type]
+    try:
+        found = world.load()
+    finally:
+        world.connection.execute(mends)  # type: ignore[arg-type]
+    failed = [file for file in found if file.status == "failed"]
+    assert {file.name for file in failed} >= {"a.csv", "b.csv"}
+    assert all(file.status == "loaded" for file in found if file not in failed)
+    assert case == "a statement is cancelled" or len(failed) == 2
+    assert world.files("enrolments") == {"a.csv", "b.csv"}
+    assert world.quarantine() == []
+    with pytest.raises(LoadError) as told_of:
+        refuse_failed(found)
+    for expected in ("enrolments/a.csv", "enrolments/b.csv", told):
+        assert expected in str(told_of.value)
+    assert "u0" not in str(told_of.value)
+    again = world.load()
+    assert {file.status for file in again} == {"loaded"}
+    refuse_failed(again)
+    assert len(world.raw("enrolments")) == 100_000
+
+
+def test_a_right_that_is_lost_is_a_fault_of_ours(world: World) -> None:
+    world.put("enrolments", "a.csv", many(0, 10))
+    world.put("courses", "c.csv", file_bytes("courses", [sample_row("courses")], "csv"))
+    try:
+        owner = world.connection.execute("select current_user").fetchone()
+        assert owner is not None
+        world.connection.execute(f"revoke insert on raw.enrolments from {owner[0]}")  # type: ignore[arg-type]
+        found = world.load()
+    finally:
+        world.connection.execute(f"grant insert on raw.enrolments to {owner[0]}")  # type: ignore[arg-type]
+    assert [(file.name, file.status) for file in found] == [("c.csv", "loaded"), ("a.csv", "failed")]
+    assert "give the role of PRAMAAN_DATABASE_URL its rights again" in found[1].remark
+    assert (world.quarantine(), world.files("enrolments")) == ([], {"a.csv"})
+    assert [file.status for file in world.load()] == ["loaded"]
+
+
+def test_a_bug_of_ours_is_told_and_the_file_waits(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.put("enrolments", "a.csv", many(0, 10))
+    world.put("progress", "p.csv", file_bytes("progress", [sample_row("progress")], "csv"))
+
+    def breaks(_: int) -> None:
+        if not caplog.records:
+            raise ZeroDivisionError
+
+    landing = Landing(f"file://{world.folder}")
+    found = list(load_waiting(world.connection, landing, now=lambda: LOADED_AT, on_rows=breaks))
+    assert [(file.name, file.status) for file in found] == [("a.csv", "failed"), ("p.csv", "loaded")]
+    assert "ZeroDivisionError, a fault of ours" in found[0].remark
+    assert "ZeroDivisionError" in caplog.text
+    assert (world.quarantine(), world.files("enrolments")) == ([], {"a.csv"})
 
 
 def test_a_file_that_changes_while_it_is_read_waits(world: World) -> None:

@@ -1,5 +1,7 @@
 """A load's memory does not depend on the file's size."""
 
+import gzip
+import io
 import itertools
 import subprocess
 import sys
@@ -59,10 +61,10 @@ def write_parquet_of_one_group(path: Path, *, rows: int) -> None:
     assert pq.ParquetFile(path).num_row_groups == 1
 
 
-def peak_bytes(world: World) -> int:
+def peak_bytes(world: World, *, status: str = "loaded") -> int:
     command = [sys.executable, str(LOADER), world.url, str(world.folder)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "\nloaded " in done.stdout
+    assert f"\n{status} " in done.stdout
     return int(done.stdout.rpartition("peak_rss_bytes ")[2])
 
 
@@ -91,4 +93,49 @@ def test_one_giant_row_group_takes_bounded_memory(world: World) -> None:
 def test_a_file_of_nothing_but_tiny_broken_rows_takes_bounded_memory(world: World) -> None:
     path = world.put("progress", "broken.csv", b"")
     path.write_bytes(HEADER.encode() + b"x\n" * 5_000_000)
-    assert peak_bytes(world) < LIMIT_BYTES
+    assert peak_bytes(world, status="quarantined") < LIMIT_BYTES
+
+
+def wide_csv() -> bytes:
+    return gzip.compress(b",".join([b"c"] * 500_000) + b"\n" + b"," * 499_999 + b"\n")
+
+
+def wide_parquet() -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table([pa.array(["x"])] * 5_000, names=[f"c{n}" for n in range(5_000)]), sink)
+    return sink.getvalue()
+
+
+def a_million_times_a_megabyte() -> bytes:
+    one = pa.DictionaryArray.from_arrays(pa.array([0] * 1_000_000, pa.int32()), pa.array(["x" * 1_000_000]))
+    sink = io.BytesIO()
+    columns = dict.fromkeys(("user_id", "course_id", "batch_id", "content_id", "status", "updated_at"), one)
+    pq.write_table(pa.table(columns), sink, compression="zstd", dictionary_pagesize_limit=1 << 30)
+    return sink.getvalue()
+
+
+def a_reject_a_line() -> bytes:
+    return gzip.compress(HEADER.encode() + b"x\n" * 2_100_000)
+
+
+def an_endless_line() -> bytes:
+    return gzip.compress(HEADER.encode() + b"x" * 300_000_000)
+
+
+SMALL_FILES = {
+    "wide.csv.gz": (wide_csv, "too_many_columns"),
+    "wide.parquet": (wide_parquet, "too_many_columns"),
+    "dictionary.parquet": (a_million_times_a_megabyte, "unpacks_too_much"),
+    "rejects.csv.gz": (a_reject_a_line, "mostly_broken"),
+    "line.csv.gz": (an_endless_line, "unpacks_too_much"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL_FILES)
+def test_a_small_file_made_to_become_large_is_quarantined_in_bounded_memory(name: str, world: World) -> None:
+    made, rule = SMALL_FILES[name]
+    world.put("progress", name, made())
+    assert peak_bytes(world, status="quarantined") < LIMIT_BYTES
+    assert (None, rule) in world.rejects()
+    assert len(world.rejects()) <= 101

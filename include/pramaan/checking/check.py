@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from pramaan.checking.confined import Stopped, answers
 from pramaan.checking.findings import Finding, error
+from pramaan.confined import Stopped, answers
 from pramaan.errors import TemplateError
 from pramaan.rendering.fonts import require_configured_fonts
 from pramaan.rendering.template import Template, read_folder

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from types import TracebackType
 
-from pramaan.checking.confined import MEMORY_BYTES, STEP_CPU_SECONDS, OutOfTime, Saying, confine
 from pramaan.checking.findings import Finding, error
+from pramaan.confined import MEMORY_BYTES, STEP_CPU_SECONDS, OutOfTime, Saying, confine
 from pramaan.rendering.markup import HTML_FILE
 
 _MOST_FINDINGS = 200

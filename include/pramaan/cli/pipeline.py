@@ -39,6 +39,7 @@ def load(folder: Path, *, history: bool, as_json: bool) -> int:
     from pramaan.cli.workplace import open_pipeline
     from pramaan.database.connect import pipeline_lock
     from pramaan.feeds.landing import Landing
+    from pramaan.feeds.load import refuse_failed
     from pramaan.pipeline import Batch, load_counts
     from pramaan.runs import finish_run, note_counts, start_run
     from pramaan.settings import load_settings
@@ -65,10 +66,11 @@ def load(folder: Path, *, history: bool, as_json: bool) -> int:
         totals = pipeline.totals(connection)
     _finish(pipeline, batch, totals, as_json=as_json)
     for file in loaded:
-        if file.remark:
+        if file.remark and file.status != "failed":
             click.echo(f"{file.feed}/{file.name}: {file.remark}", err=True)
     if batch.counts()["rows_quarantined"] or batch.counts()["files_quarantined"]:
         click.echo("Some rows or files broke the contract; see `ops.quarantine` (README, Trouble).", err=True)
+    refuse_failed(loaded)
     return int(any(file.status == "waiting" for file in loaded))
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "BLOCK_BYTES",
     "LINE_COLUMN",
     "LONGEST_ROW_BYTES",
+    "MOST_REJECTS",
     "NOT_UTF8",
     "ROW_NUMBER",
     "Chunk",
@@ -32,6 +33,9 @@ BLOCK_BYTES = 2 << 20
 """How much of a file is read at once; with it, the memory of a load is bounded."""
 LONGEST_ROW_BYTES = 1 << 20
 """A line longer than this is no row of ours: it is rejected without being taken apart."""
+
+MOST_REJECTS = 10_000
+"""A file with so many broken rows, and fewer good ones, is quarantined whole."""
 
 NOT_UTF8 = "the row is not UTF-8; its wrong bytes are shown as \\x.."
 

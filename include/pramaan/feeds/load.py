@@ -6,45 +6,49 @@ waits, or one already loaded.
 """
 
 import logging
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
 import duckdb
-import psycopg
 import pyarrow as pa
 
 from pramaan.database.connect import Connection
-from pramaan.errors import FeedError
+from pramaan.errors import FeedError, LoadError
 from pramaan.feeds import sql
+from pramaan.feeds.attempts import (
+    DEATHS_BEFORE_CONFINED,
+    attempt,
+    last_those_that_kill,
+    read_confined,
+)
+from pramaan.feeds.checked import CheckedFile, open_checked
 from pramaan.feeds.chunks import Reject, plain_text
+from pramaan.feeds.faults import what_to_do
 from pramaan.feeds.landing import LandedFile, Landing, LocalCopy, sha256_of
 from pramaan.feeds.merge import Merger, copy_payload
-from pramaan.feeds.sources import file_format, open_source
 from pramaan.feeds.spec import FEEDS, FeedSpec
-from pramaan.feeds.validate import Checked, Validator, open_judge
+from pramaan.feeds.tally import MostlyBrokenError, Tally
+from pramaan.feeds.validate import open_judge
 
-__all__ = ["FileLoaded", "load_file", "load_waiting"]
+__all__ = ["FileLoaded", "load_file", "load_waiting", "refuse_failed"]
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int], None]
 
-_UNKNOWN_COLUMNS_KEPT = 1000
-_CHUNKS_AHEAD = 4
-"""Read while Postgres merges; each takes some megabytes."""
+_FAILED_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class FileLoaded:
     """What became of one file.
 
-    `status` is loaded, known (these bytes were loaded before), quarantined, or waiting (it could not be read
-    now, and nothing of it is loaded). `remark` says what a person should know of the file as a whole.
+    `status` is loaded, known (these bytes were loaded before), quarantined (the file as a whole breaks the
+    contract), waiting (it could not be read now) or failed (by a fault of ours). Of the last three nothing is
+    loaded, and the last two stay where they are. `remark` says what a person should know of the whole file.
     """
 
     feed: str
@@ -83,17 +87,21 @@ def load_waiting(
     landing: Landing,
     *,
     now: Callable[[], datetime],
+    feeds: Collection[str] = FEEDS,
     on_rows: Progress = lambda _: None,
 ) -> Iterator[FileLoaded]:
-    """Load every file that waits in the landing folder, yielding what became of each.
+    """Load every file of `feeds` that waits in the landing folder, yielding what became of each. Two loads
+    of different feeds may run at once, each on a connection of its own.
 
-    No file holds up the others: one that cannot be used is quarantined, one that cannot be read now goes on
-    waiting. Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which
-    `connect` turns into DatabaseError) when Postgres goes away; the file under way then waits, whole, for the
-    next run.
+    Files on which a reader died come last. No file holds up the others: one that cannot be used is
+    quarantined; one that cannot be read now, or that a fault of ours keeps from loading, goes on waiting.
+    Whoever asked calls `refuse_failed` in the end.
+
+    Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which `connect`
+    turns into DatabaseError) when Postgres goes away; the file under way then waits, whole, for the next run.
     """
     with open_judge() as judge:
-        for file in landing.waiting():
+        for file in last_those_that_kill(connection, landing.waiting(feeds=feeds)):
             yield load_file(connection, landing, file, loaded_at=now(), judge=judge, on_rows=on_rows)
 
 
@@ -108,19 +116,25 @@ def load_file(
 ) -> FileLoaded:
     """Load one file and move it away; `on_rows` hears of each chunk's rows.
 
-    Safe to repeat: the same bytes load once.
+    Safe to repeat: the same bytes load once. Raises psycopg's errors only where the connection is lost.
     """
     name = file.shown_name
     try:
         with landing.local_copy(file) as copy:
             arrival = _Arrival(file, copy, sha256_of(copy.path), loaded_at, judge)
-            loaded = _commit(connection, arrival, on_rows=on_rows)
+            with attempt(connection, file, sha256=arrival.sha256) as deaths:
+                loaded = _commit(connection, arrival, deaths=deaths, on_rows=on_rows)
     except _ChangedError:
         log.warning("file %s of %s changed while it was read; it waits for the next run", name, file.feed)
         return FileLoaded(file.feed, name, "waiting", remark="it changed while it was read")
     except OSError as error:
         log.warning("file %s of %s cannot be read and waits: %s", name, file.feed, error)
         return FileLoaded(file.feed, name, "waiting", remark=f"it cannot be read: {error.strerror or error}")
+    except Exception as error:
+        if connection.closed:
+            raise
+        log.exception("file %s of %s could not be loaded, by a fault of ours; it waits", name, file.feed)
+        return FileLoaded(file.feed, name, "failed", remark=what_to_do(error))
     log.info(
         "load of %s file %s: %s, %d rows, %d changed, %d quarantined",
         file.feed,
@@ -133,39 +147,42 @@ def load_file(
     return replace(loaded, remark=_put_away(landing, arrival, status=loaded.status) or loaded.remark)
 
 
-def _commit(connection: Connection, arrival: _Arrival, *, on_rows: Progress) -> FileLoaded:
-    """Commit the file's rows, or its quarantine.
+def refuse_failed(files: Sequence[FileLoaded]) -> None:
+    """Raise LoadError where a fault of ours kept files from loading: for after the rest is done."""
+    failed = [file for file in files if file.status == "failed"]
+    if failed:
+        named = "; ".join(f"{file.feed}/{file.name}: {file.remark}" for file in failed[:_FAILED_NAMED])
+        more = f"; and {len(failed) - _FAILED_NAMED} more" if len(failed) > _FAILED_NAMED else ""
+        raise LoadError(
+            f"{len(failed)} file(s) could not be loaded, by no fault of theirs. They wait in the landing "
+            f"folder, and the next run takes them up. {named}{more}"
+        )
 
-    Raises _ChangedError or OSError, and commits nothing, when it is still written to or cannot be read.
+
+def _commit(connection: Connection, arrival: _Arrival, *, deaths: int, on_rows: Progress) -> FileLoaded:
+    """Commit the file's rows or, where the file is to blame, its quarantine; on any other error nothing.
+
+    Raises _ChangedError or OSError when the file is still written to or cannot be read.
     """
     try:
         with connection.transaction():
             load_id = _claim(connection, arrival, status="loading")
             if load_id is None:
                 return arrival.became("known")
+            if deaths >= DEATHS_BEFORE_CONFINED:
+                _survive(arrival)
             loaded = _load(connection, arrival, load_id=load_id, on_rows=on_rows)
             arrival.refuse_changed()
-    except (_ChangedError, OSError, MemoryError, psycopg.OperationalError, psycopg.InterfaceError):
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a file brings about, nobody else waits for it
+    except FeedError as fault:
         arrival.refuse_changed()
-        rule, message = _fault(error)
         with connection.transaction():
             load_id = _claim(connection, arrival, status="quarantined")
             if load_id is not None:
-                _add_quarantine(connection, load_id, [Reject(None, rule, message)])
-        return arrival.became("quarantined")
+                examples = fault.examples if isinstance(fault, MostlyBrokenError) else ()
+                whole = Reject(None, fault.rule, plain_text(str(fault)))
+                _add_quarantine(connection, load_id, [whole, *examples])
+        return replace(arrival.became("quarantined"), remark=plain_text(str(fault)))
     return loaded
-
-
-def _fault(error: Exception) -> tuple[str, str]:
-    """The rule and the message of a file's quarantine."""
-    if isinstance(error, FeedError):
-        return error.rule, plain_text(str(error))
-    if isinstance(error, psycopg.Error):
-        return "refused_by_postgres", plain_text(str(error))
-    log.error("a file could not be loaded, by a fault of ours", exc_info=error)
-    return "internal_error", f"{type(error).__name__}: a fault of ours; the log of this time has more"
 
 
 def _put_away(landing: Landing, arrival: _Arrival, *, status: str) -> str:
@@ -183,53 +200,44 @@ def _put_away(landing: Landing, arrival: _Arrival, *, status: str) -> str:
 def _load(connection: Connection, arrival: _Arrival, *, load_id: int, on_rows: Progress) -> FileLoaded:
     spec = FEEDS[arrival.file.feed]
     merger = Merger(connection, spec, load_id=load_id)
-    rows = quarantined = 0
-    unknown: set[str] = set()
-    with closing(_checked_chunks(arrival, spec)) as chunks:
-        for checked, payload in chunks:
+    tally = Tally()
+    with _open(arrival, spec) as file:
+        for checked, payload in file.chunks:
             refused = merger.add(checked, payload)
             rejects = (*checked.rejects, *refused)
+            tally.add(checked, rejects=rejects, rows=checked.rows.num_rows - len(refused))
             _add_quarantine(connection, load_id, rejects)
-            rows += checked.rows.num_rows - len(refused)
-            quarantined += len(rejects)
-            if len(unknown) < _UNKNOWN_COLUMNS_KEPT:
-                unknown.update(plain_text(name)[:200] for name in checked.unknown_columns)
             on_rows(checked.rows.num_rows + len(checked.rejects))
     changed = merger.finish()
-    named = sorted(unknown)[:_UNKNOWN_COLUMNS_KEPT]
-    connection.execute(sql.FINISH_LOAD, (rows, changed, quarantined, named, load_id))
+    named = tally.unknown_columns
+    connection.execute(sql.FINISH_LOAD, (tally.rows, changed, tally.rejects, named, load_id))
     if named:
         log.warning("load %d: columns that the contract does not know were left out: %s", load_id, named[:50])
-    remark = f"left out, being no column of {spec.name}: {', '.join(named[:20])}" if named else ""
-    loaded = replace(arrival.became("loaded"), rows=rows, rows_changed=changed, rows_quarantined=quarantined)
-    return replace(loaded, remark=remark)
+    left_out = f"left out, being no column of {spec.name}: {', '.join(named[:20])}" if named else ""
+    return replace(
+        arrival.became("loaded"),
+        rows=tally.rows,
+        rows_changed=changed,
+        rows_quarantined=tally.rejects,
+        remark="; ".join(filter(None, (file.remark, left_out))),
+    )
 
 
-def _checked_chunks(arrival: _Arrival, spec: FeedSpec) -> Generator[tuple[Checked, bytes], None, None]:
-    """Checked chunks with their COPY payload, some ahead: reading and Postgres share the cores."""
-    fmt = file_format(arrival.file.name)
-    if fmt is None:
-        raise FeedError(
-            "unknown_format", "the name ends in none of .parquet, .csv, .csv.gz, .jsonl, .jsonl.gz"
-        )
-    source = open_source(arrival.copy.path, spec=spec, fmt=fmt)
-    validator = Validator(spec, loaded_at=arrival.loaded_at, judge=arrival.judge)
-    with closing(source), ThreadPoolExecutor(1, "reader") as reader:
+def _survive(arrival: _Arrival) -> None:
+    """Raises FeedError when a child process dies of the file."""
+    read_confined(
+        arrival.copy.path, name=arrival.file.name, feed=arrival.file.feed, loaded_at=arrival.loaded_at
+    )
 
-        def read() -> tuple[Checked, bytes] | None:
-            chunk = next(source.chunks, None)
-            if chunk is None:
-                return None
-            checked = validator.check(chunk)
-            return checked, copy_payload(checked.rows)
 
-        ahead = deque(reader.submit(read) for _ in range(_CHUNKS_AHEAD))
-        try:
-            while (ready := ahead.popleft().result()) is not None:
-                ahead.append(reader.submit(read))
-                yield ready
-        finally:
-            reader.shutdown(cancel_futures=True)
+def _open(arrival: _Arrival, spec: FeedSpec) -> AbstractContextManager[CheckedFile]:
+    return open_checked(
+        arrival.copy.path,
+        name=arrival.file.name,
+        spec=spec,
+        loaded_at=arrival.loaded_at,
+        judge=arrival.judge,
+    )
 
 
 def _claim(connection: Connection, arrival: _Arrival, *, status: str) -> int | None:

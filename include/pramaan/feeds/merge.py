@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from pramaan.database.connect import Connection
-from pramaan.errors import FeedError
 from pramaan.feeds import sql
-from pramaan.feeds.chunks import Reject, plain_text
+from pramaan.feeds.chunks import Reject
+from pramaan.feeds.faults import said_of_a_row, storing
 from pramaan.feeds.spec import FeedSpec
 from pramaan.feeds.validate import Checked
 
@@ -17,8 +17,6 @@ __all__ = ["Merger", "copy_payload"]
 
 _MERGED_AT_ONCE = 250_000
 """Rows that Postgres gathers before it merges them: with few, keys in no order cost an index page each."""
-_ABOUT_THE_DATA = ("22", "23", "54")
-"""SQLSTATE classes: data exception, constraint violation, program limit. All else is the server's fault."""
 
 
 def copy_payload(rows: pa.Table) -> bytes:
@@ -28,11 +26,6 @@ def copy_payload(rows: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pa_csv.write_csv(rows, sink, pa_csv.WriteOptions(include_header=False))
     return cast("bytes", sink.getvalue().to_pybytes())
-
-
-def _is_about_the_data(error: psycopg.Error) -> bool:
-    """Whether Postgres refused because of a row; all else says nothing about the file."""
-    return (error.sqlstate or "")[:2] in _ABOUT_THE_DATA
 
 
 class Merger:
@@ -71,10 +64,9 @@ class Merger:
         try:
             self._copy(payload or copy_payload(checked.rows.slice(start, stop - start)))
         except psycopg.Error as error:
-            if not _is_about_the_data(error):
+            if (said := said_of_a_row(error)) is None:
                 raise
             if stop - start == 1:
-                said = plain_text(error.diag.message_primary or str(error))
                 message = f"Postgres cannot keep the row: {said}"
                 return (checked.reject(start, rule="refused_by_postgres", message=message),)
         else:
@@ -94,17 +86,10 @@ class Merger:
     def _merge(self) -> None:
         if not self._gathered:
             return
-        try:
+        with storing():
             row = self._connection.execute(
                 sql.merge_incoming(self._spec), {"load_id": self._load_id}
             ).fetchone()
-        except psycopg.Error as error:
-            if not _is_about_the_data(error):
-                raise
-            said = plain_text(error.diag.message_primary or str(error))
-            raise FeedError(
-                "refused_by_postgres", f"Postgres cannot keep a row, none is loaded: {said}"
-            ) from error
         self._connection.execute(sql.TRUNCATE_INCOMING)
         self._changed += cast(int, row[0]) if row else 0
         self._gathered = 0

@@ -1,14 +1,15 @@
 """Reads Parquet, batch by batch, and turns the many types it may use into the few that `validate` knows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 
 from pramaan.feeds.chunks import BLOCK_BYTES, Chunk, decode, numbered
-from pramaan.feeds.source import Source
+from pramaan.feeds.source import UNPACKED_FREELY_BYTES, Budget, Source, refuse_wide
 from pramaan.feeds.spec import FeedSpec
 
 __all__ = ["FOREIGN", "open_parquet"]
@@ -23,17 +24,24 @@ _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def open_parquet(path: Path, *, spec: FeedSpec) -> Source:
-    """Open a Parquet file; its chunks keep memory bounded also when the file is one row group."""
-    file = pa_parquet.ParquetFile(
-        path, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True
-    )
+    """Open a Parquet file; its chunks keep memory bounded also when the file is one row group.
+
+    Raises FeedError, here or while its chunks are read, when it has too many columns or unpacks to too much.
+    """
+    metadata = pa_parquet.read_metadata(path)
+    refuse_wide(metadata.num_columns)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    Budget(path).take(sum(group.total_byte_size for group in groups))
+    batch_rows = _batch_rows(path, metadata, groups)
+    file = _open_file(path)
     names = file.schema_arrow.names
     known = [c.name for c in spec.columns if c.name in names]
     unknown = frozenset(names) - set(known)
 
     def chunks() -> Iterator[Chunk]:
-        first = 1
-        for batch in file.iter_batches(batch_size=_batch_rows(file.metadata), use_threads=False):
+        first, budget = 1, Budget(path)
+        for batch in file.iter_batches(batch_size=batch_rows, use_threads=False):
+            budget.take(batch.nbytes)
             original = pa.Table.from_batches([batch])
             rows = pa.table({name: _plain(original.column(names.index(name))) for name in known})
             numbers = range(first, first + original.num_rows)
@@ -44,10 +52,46 @@ def open_parquet(path: Path, *, spec: FeedSpec) -> Source:
     return Source(tuple(names), chunks(), file.close)
 
 
-def _batch_rows(metadata: pa_parquet.FileMetaData) -> int:
-    total_bytes = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-    row_bytes = total_bytes / max(1, metadata.num_rows)
-    return max(1, min(_MOST_ROWS, int(4 * BLOCK_BYTES / max(1.0, row_bytes))))
+def _open_file(path: Path, **options: Any) -> pa_parquet.ParquetFile:
+    return pa_parquet.ParquetFile(
+        path, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True, **options
+    )
+
+
+def _batch_rows(
+    path: Path, metadata: pa_parquet.FileMetaData, groups: Sequence[pa_parquet.RowGroupMetaData]
+) -> int:
+    """How many rows are read at once: by the mean size of rows, or by the largest that dictionaries make."""
+    row_bytes = sum(group.total_byte_size for group in groups) / max(1, metadata.num_rows)
+    wide = [number for number, group in enumerate(groups) if _may_expand(group)]
+    longest = max((_longest_row_bytes(path, number) for number in wide), default=0)
+    return max(1, min(_MOST_ROWS, int(4 * BLOCK_BYTES / max(1.0, row_bytes, longest))))
+
+
+def _may_expand(group: pa_parquet.RowGroupMetaData) -> bool:
+    """Whether dictionary values, written once and meant often, could make a batch of the group too large."""
+    dictionaries = sum(
+        column.total_uncompressed_size
+        for column in map(group.column, range(group.num_columns))
+        if column.physical_type == "BYTE_ARRAY" and column.dictionary_page_offset is not None
+    )
+    return bool(min(group.num_rows, _MOST_ROWS) * dictionaries > UNPACKED_FREELY_BYTES)
+
+
+def _longest_row_bytes(path: Path, group: int) -> int:
+    """The length of the longest values in the dictionaries of a row group, together; reads no row but one."""
+    with _open_file(path) as plain:
+        texts = [
+            each.name for each in plain.schema_arrow if pa.types.is_string(each.type) or _is_bytes(each.type)
+        ]
+    with _open_file(path, read_dictionary=texts) as file:
+        batch = next(file.iter_batches(batch_size=1, row_groups=[group], use_threads=False), None)
+        columns = [] if batch is None else [c for c in batch.columns if pa.types.is_dictionary(c.type)]
+        return sum(pc.max(pc.binary_length(column.dictionary)).as_py() or 0 for column in columns)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_string(kind) or pa.types.is_large_binary(kind))
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

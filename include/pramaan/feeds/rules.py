@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pramaan.feeds.chunks import LINE_COLUMN, ROW_NUMBER
 from pramaan.feeds.spec import Column, FeedSpec, Kind
+from pramaan.feeds.spreadsheets import MESSAGE, ruined
 from pramaan.feeds.typing_sql import given_columns, quoted, typed_value
 
 __all__ = ["BROKEN", "Rule", "checking_sql", "rules_of"]
@@ -93,6 +94,8 @@ def _column_rules(column: Column, *, latest: datetime) -> list[Rule]:
         rules.append(rule("nul_character", "holds a NUL character", f"contains({value}, chr(0))"))
         rules.append(rule("too_long", f"is longer than {column.longest_bytes} bytes",
                           f"strlen({value}) > {column.longest_bytes}"))  # fmt: skip
+    if column.is_id:
+        rules.append(rule("spreadsheet_number", MESSAGE, ruined(column)))
     if column.values:
         accepted = ", ".join(f"'{v}'" for v in column.values)
         rules.append(rule("unknown_value", f"is none of {', '.join(column.values)}",

@@ -4,16 +4,13 @@ A chunk holds text (or Parquet's own types) as they stand in the file: what they
 Nothing here writes anywhere.
 """
 
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
-
 from pramaan.errors import FeedError
 from pramaan.feeds.chunks import Chunk
+from pramaan.feeds.faults import reading
 from pramaan.feeds.read_csv import open_csv
 from pramaan.feeds.read_jsonl import open_jsonl
 from pramaan.feeds.read_parquet import open_parquet
@@ -42,7 +39,7 @@ def open_source(path: Path, *, spec: FeedSpec, fmt: str) -> Source:
     if spec.json_only and not fmt.startswith("jsonl"):
         raise FeedError("unknown_format", f"{spec.name} comes as JSON lines only, not as {fmt}")
     opener = {"parquet": open_parquet, "csv": open_csv, "jsonl": open_jsonl}[fmt.split(".", maxsplit=1)[0]]
-    with _damage_named():
+    with reading():
         source = opener(path, spec=spec)
     try:
         _refuse_columns(source.columns, spec)
@@ -66,26 +63,6 @@ def _refuse_columns(names: tuple[str, ...] | None, spec: FeedSpec) -> None:
         )
 
 
-@contextmanager
-def _damage_named() -> Iterator[None]:
-    """Whatever a reader says about bytes that it cannot understand becomes FeedError, once."""
-    try:
-        yield
-    except (pa.ArrowException, ValueError, ArithmeticError, EOFError, zlib.error) as error:
-        raise _unreadable(error) from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise _unreadable(error) from error
-
-
 def _guarded(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    with _damage_named():
+    with reading():
         yield from chunks
-
-
-def _unreadable(error: Exception) -> FeedError:
-    said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return FeedError(
-        "unreadable_file", f"the file is damaged or cut off, none of it is loaded; send it again ({said})"
-    )

@@ -37,7 +37,7 @@ class Column:
 
     `values` are the accepted ones, `low` and `high` inclusive bounds; `json_path` is where a JSON line holds
     it when that is not under its own name; `required_when` is another column and the value that makes this
-    one required.
+    one required. `free_text` is written by people for people: a value of it may have several lines.
     """
 
     name: str
@@ -48,13 +48,19 @@ class Column:
     high: float | None = None
     json_path: str | None = None
     required_when: tuple[str, str] | None = None
+    free_text: bool = False
+
+    @property
+    def is_id(self) -> bool:
+        """Whether it names something, or a list of such: what must not be altered by a single character."""
+        return self.name in _IDS or self.name.endswith(("_id", "_ids"))
 
     @property
     def longest_bytes(self) -> int:
         """The longest text: an id must fit an index beside two others, other text is for people to read."""
         if self.kind is Kind.LIST:
             return _LONGEST_LIST_BYTES
-        return _LONGEST_ID_BYTES if self.name in _IDS or self.name.endswith("_id") else _LONGEST_TEXT_BYTES
+        return _LONGEST_ID_BYTES if self.is_id else _LONGEST_TEXT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,10 @@ def _text(*names: str) -> tuple[Column, ...]:
     return tuple(Column(name) for name in names)
 
 
+def _free_text(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, free_text=True) for name in names)
+
+
 def _required(*names: str) -> tuple[Column, ...]:
     return tuple(Column(name, required=True) for name in names)
 
@@ -94,9 +104,13 @@ _USERS = FeedSpec(
     key=("user_id",),
     columns=(
         *_required("user_id"),
-        *_text("name", "email", "phone"),
+        *_free_text("name"),
+        *_text("email", "phone"),
         *_required("tenant_id"),
-        *_text("language", "state", "district", "block", "cluster", "school_id", "school_name", "org_name"),
+        *_text("language"),
+        *_free_text("state", "district", "block", "cluster"),
+        *_text("school_id"),
+        *_free_text("school_name", "org_name"),
         *_text("user_type", "user_sub_type", "declared_board", "external_id"),
         _UPDATED_AT,
     ),
@@ -108,7 +122,9 @@ _COURSES = FeedSpec(
     name="courses",
     key=("course_id", "updated_at"),
     columns=(
-        *_required("course_id", "name", "tenant_id"),
+        *_required("course_id"),
+        Column("name", required=True, free_text=True),
+        *_required("tenant_id"),
         Column("status", required=True, values=("Draft", "Live", "Retired")),
         *_text("language"),
         Column("leaf_count", Kind.INTEGER, required=True, low=1, high=2**31 - 1),
@@ -126,7 +142,8 @@ _BATCHES = FeedSpec(
     name="batches",
     key=("batch_id",),
     columns=(
-        *_required("batch_id", "course_id", "tenant_id", "name"),
+        *_required("batch_id", "course_id", "tenant_id"),
+        Column("name", required=True, free_text=True),
         Column("enrolment_type", required=True, values=("open", "invite-only")),
         Column("start_date", Kind.DATE),
         Column("end_date", Kind.DATE),

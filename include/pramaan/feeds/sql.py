@@ -9,7 +9,10 @@ from pramaan.feeds.spec import Column, FeedSpec, Kind
 
 __all__ = [
     "ADD_QUARANTINE",
+    "ATTEMPTED",
+    "BEGIN_ATTEMPT",
     "CLAIM_LOAD",
+    "END_ATTEMPT",
     "FINISH_LOAD",
     "FORGET_QUARANTINE",
     "INCOMING",
@@ -34,6 +37,17 @@ CLAIM_LOAD = """
 """A quarantined file was not loaded: sent again, under a better name perhaps, it is tried again."""
 
 FORGET_QUARANTINE = "delete from ops.quarantine where load_id = %s"
+
+BEGIN_ATTEMPT = """
+    insert into ops.load_attempts as known (feed, sha256, uri) values (%s, %s, %s)
+    on conflict (feed, sha256) do update
+    set uri = excluded.uri, attempts = known.attempts + 1, started_at = now()
+    returning attempts
+"""
+
+END_ATTEMPT = "delete from ops.load_attempts where feed = %s and sha256 = %s"
+
+ATTEMPTED = "select uri from ops.load_attempts where uri = any(%s)"
 
 FINISH_LOAD = """
     update ops.loads

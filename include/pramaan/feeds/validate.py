@@ -13,8 +13,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pramaan.errors import FeedError
 from pramaan.feeds.chunks import LINE_COLUMN, Chunk, Reject, numbered_raw_rows
+from pramaan.feeds.faults import judging
 from pramaan.feeds.rules import BROKEN, Rule, checking_sql, rules_of
 from pramaan.feeds.spec import FeedSpec
 
@@ -82,12 +82,11 @@ class Validator:
         is_json = LINE_COLUMN in chunk.rows.column_names
         self._con.register("chunk", chunk.rows)
         try:
-            unknown, repeat = self._json_keys() if is_json else (chunk.unknown_columns, False)
-            rules = rules_of(self._spec, is_json=is_json, keys_repeat=repeat, latest=self._latest)
-            judged = self._con.sql(checking_sql(self._spec, chunk.rows.schema, rules=rules)).to_arrow_table()
-        except (duckdb.Error, ValueError) as error:
-            said = str(error).strip().splitlines()[0]
-            raise FeedError("unreadable_file", f"a part of the file cannot be judged: {said}") from error
+            with judging():
+                unknown, repeat = self._json_keys() if is_json else (chunk.unknown_columns, False)
+                rules = rules_of(self._spec, is_json=is_json, keys_repeat=repeat, latest=self._latest)
+                query = checking_sql(self._spec, chunk.rows.schema, rules=rules)
+                judged = self._con.sql(query).to_arrow_table()
         finally:
             self._con.unregister("chunk")
         return self._split(chunk, judged, rules=rules, unknown=unknown)

@@ -10,9 +10,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from pramaan.errors import PipelineBusyError
+from pramaan.errors import LoadError, PipelineBusyError
 from pramaan.orchestration.workplace import mail_server, open_pipeline
 
 __all__ = [
@@ -55,9 +56,11 @@ def load_feeds(scheduler_run_id: str) -> str:
     """Load what waits in the landing folder; returns the id of the run's line in `ops.runs`.
 
     Skips, and all that follows with it, when there is nothing to load, decide or issue, and when another run,
-    say one in the foreground, keeps the pipeline's lock.
+    say one in the foreground, keeps the pipeline's lock. Fails in the end, with the run's id left for what
+    follows, when a fault of ours kept a file from loading: what did load is decided all the same.
     """
     from pramaan.database.connect import pipeline_lock
+    from pramaan.feeds.load import refuse_failed
     from pramaan.pipeline import load_counts
     from pramaan.runs import note_counts, start_run
 
@@ -67,14 +70,24 @@ def load_feeds(scheduler_run_id: str) -> str:
             if not pipeline.has_work(connection):
                 raise AirflowSkipException("there is nothing to do")
             run_id = start_run(connection, trigger="airflow", scheduler_run_id=scheduler_run_id)
-            note_counts(connection, run_id, load_counts(pipeline.load(connection)))
+            files = pipeline.load(connection)
+            note_counts(connection, run_id, load_counts(files))
+        refuse_failed(files)
+    except LoadError as error:
+        get_current_context()["ti"].xcom_push("return_value", str(run_id))
+        raise AirflowFailException(str(error)) from error
     except PipelineBusyError as error:
         raise AirflowSkipException(str(error)) from error
     return str(run_id)
 
 
-def make_decisions(run_id: str) -> list[dict[str, Any]]:
-    """Decide the changed keys and enqueue what they earn; returns the chunks in which to issue what waits."""
+def make_decisions(run_id: str | None) -> list[dict[str, Any]]:
+    """Decide the changed keys and enqueue what they earn; returns the chunks in which to issue what waits.
+
+    Fails when the run has no line, because loading could not even begin.
+    """
+    if run_id is None:
+        raise AirflowFailException("the load did not begin: see `load_feeds`")
     from pramaan.database.connect import pipeline_lock
     from pramaan.pipeline import decided_counts
     from pramaan.runs import note_counts

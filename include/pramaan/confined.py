@@ -1,9 +1,10 @@
 """A module of ours run in a child process that can be stopped, on what a stranger wrote.
 
-The child knows nothing of ours but where libraries and fonts are. It has a gigabyte of address space. Each of
-its steps has 4 s of processor time, all together 3 s and a tenth of a second for each, at most 8 s: an
-exception ends it then, or 2 s later the kernel, and after 8 s by the clock we do. It answers with lines of
-JSON: the name of each step that begins, and what it found.
+The child knows nothing of ours but where libraries and fonts are. It has so much address space as its module
+says, a gigabyte where it says nothing. Each of its steps has 4 s of processor time, all together 3 s and a
+tenth of a second for each, at most 8 s, unless the child lifts that: an exception ends it then, or 2 s later
+the kernel, and after 8 s by the clock (or what the parent allows) we do. It answers with lines of JSON: the
+name of each step that begins, and what it found.
 
     parent: for line in answers("pramaan.checking.child", arguments, data=...): ...
     child:  say = confine(); say.step("the pictures"); say({"found": ...})
@@ -73,7 +74,11 @@ class OutOfTime(BaseException):
 
 
 def answers(
-    module: str, arguments: Sequence[str], *, data: bytes
+    module: str,
+    arguments: Sequence[str],
+    *,
+    data: bytes = b"",
+    step_clock_seconds: float = _STEP_CLOCK_SECONDS,
 ) -> Generator[Mapping[str, Any], None, None]:
     """What the child says, a mapping each, as it comes; the first is asked for when the child has started.
 
@@ -94,7 +99,7 @@ def answers(
             )
             assert child.stdout is not None  # noqa: S101 - for the type checker
             try:
-                yield from _answers(child, child.stdout, stderr)
+                yield from _answers(child, child.stdout, stderr, step_clock_seconds=step_clock_seconds)
             finally:
                 child.kill()
                 child.wait()
@@ -102,10 +107,10 @@ def answers(
 
 
 def _answers(
-    child: "subprocess.Popen[bytes]", stdout: IO[bytes], stderr: IO[bytes]
+    child: "subprocess.Popen[bytes]", stdout: IO[bytes], stderr: IO[bytes], *, step_clock_seconds: float
 ) -> Iterator[Mapping[str, Any]]:
     step = ""
-    for line in _lines(stdout):
+    for line in _lines(stdout, step_clock_seconds=step_clock_seconds):
         if line is None:
             raise Stopped(step, by_time=True)
         answer = json.loads(line)
@@ -119,11 +124,11 @@ def _answers(
     if not step:
         stderr.seek(0)
         last_line = stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
-        raise HostError(f"templates cannot be checked on this machine: {last_line}")
+        raise HostError(f"nothing can be checked in a child process on this machine: {last_line}")
     raise Stopped(step, by_time=status in {-signal.SIGXCPU, -signal.SIGPROF})
 
 
-def _lines(stdout: IO[bytes]) -> Iterator[bytes | None]:
+def _lines(stdout: IO[bytes], *, step_clock_seconds: float) -> Iterator[bytes | None]:
     """Whole lines as they come; None when none came in time."""
     rest = b""
     patience = _START_CLOCK_SECONDS
@@ -138,7 +143,7 @@ def _lines(stdout: IO[bytes]) -> Iterator[bytes | None]:
                 return
             *lines, rest = (rest + read).split(b"\n")
             if lines or len(rest) > _LONGEST_LINE_BYTES:
-                until = time.monotonic() + _STEP_CLOCK_SECONDS
+                until = time.monotonic() + step_clock_seconds
             yield from lines
 
 
@@ -197,12 +202,12 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def confine() -> tuple[Saying, bytes]:
+def confine(*, memory_bytes: int = MEMORY_BYTES) -> tuple[Saying, bytes]:
     """Called first in the child: how it answers, and the data that it was given.
 
     Import what is heavy before the first step.
     """
-    limit_resources(memory_bytes=MEMORY_BYTES)
+    limit_resources(memory_bytes=memory_bytes)
     say = Saying(os.fdopen(os.dup(1), "wb"))
     # Whatever prints, it is no answer.
     os.dup2(2, 1)

@@ -83,6 +83,13 @@ def test_a_good_file_whose_readers_were_killed_from_outside_loads(times: int, wo
     assert (len(world.raw("enrolments")), world.quarantine(), attempts(world)) == (20, [], [])
 
 
+def test_twenty_loaders_do_not_die_of_a_file_by_chance(world: World) -> None:
+    world.put("enrolments", "a.csv", many(0, 10))
+    died(world, times=20)
+    assert [file.status for file in world.load()] == ["quarantined"]
+    assert world.rejects() == [(None, "reader_died")]
+
+
 def test_a_broken_file_whose_readers_were_killed_is_quarantined_for_what_is_wrong(world: World) -> None:
     world.put("enrolments", "a.csv", b"not,it\n")
     died(world, times=2)

@@ -15,9 +15,18 @@ from pramaan.errors import FeedError
 from pramaan.feeds import sql
 from pramaan.feeds.landing import LandedFile
 
-__all__ = ["DEATHS_BEFORE_CONFINED", "attempt", "last_those_that_kill", "read_confined"]
+__all__ = [
+    "DEATHS_BEFORE_CONFINED",
+    "attempt",
+    "last_those_that_kill",
+    "read_confined",
+    "refuse_after_too_many",
+]
 
 DEATHS_BEFORE_CONFINED: Final = 2
+
+_DEATHS_THAT_CONDEMN: Final = 20
+"""Beyond all chance, although a child can read the file: something behind the reader dies of it."""
 
 _CHILD: Final = "pramaan.feeds.child"
 _STEP_CLOCK_SECONDS: Final = 120.0
@@ -52,6 +61,16 @@ def last_those_that_kill(connection: Connection, files: Collection[LandedFile]) 
     found = connection.execute(sql.ATTEMPTED, ([file.uri for file in files],)).fetchall()
     attempted = {uri for (uri,) in found}
     return sorted(files, key=lambda file: file.uri in attempted)
+
+
+def refuse_after_too_many(deaths: int) -> None:
+    """Raises FeedError `reader_died` for a file of which so many loaders died that nobody else would load."""
+    if deaths >= _DEATHS_THAT_CONDEMN:
+        raise FeedError(
+            "reader_died",
+            f"{deaths} loaders died while they had the file. None of it is loaded; if they were killed for "
+            "other reasons, send it again",
+        )
 
 
 def read_confined(path: Path, *, name: str, feed: str, loaded_at: datetime) -> None:

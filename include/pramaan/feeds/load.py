@@ -23,6 +23,7 @@ from pramaan.feeds.attempts import (
     attempt,
     last_those_that_kill,
     read_confined,
+    refuse_after_too_many,
 )
 from pramaan.feeds.checked import CheckedFile, open_checked
 from pramaan.feeds.chunks import Reject, plain_text
@@ -170,7 +171,7 @@ def _commit(connection: Connection, arrival: _Arrival, *, deaths: int, on_rows: 
             if load_id is None:
                 return arrival.became("known")
             if deaths >= DEATHS_BEFORE_CONFINED:
-                _survive(arrival)
+                _survive(arrival, deaths=deaths)
             loaded = _load(connection, arrival, load_id=load_id, on_rows=on_rows)
             arrival.refuse_changed()
     except FeedError as fault:
@@ -223,8 +224,9 @@ def _load(connection: Connection, arrival: _Arrival, *, load_id: int, on_rows: P
     )
 
 
-def _survive(arrival: _Arrival) -> None:
-    """Raises FeedError when a child process dies of the file."""
+def _survive(arrival: _Arrival, *, deaths: int) -> None:
+    """Raises FeedError when a child process dies of the file, or loaders died of it beyond all chance."""
+    refuse_after_too_many(deaths)
     read_confined(
         arrival.copy.path, name=arrival.file.name, feed=arrival.file.feed, loaded_at=arrival.loaded_at
     )

@@ -24,7 +24,7 @@ from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.registry.templates import KeptTemplate
 from pramaan.settings import Settings
 from pramaan.warehouse.dbt import run_dbt
-from pramaan.warehouse.decide import decide_changed_keys
+from pramaan.warehouse.decide import KEYED_TABLES, decide_changed_keys
 from reference import decide, gather_facts
 from worlds import TESTER, load_and_decide
 
@@ -34,7 +34,8 @@ EMPTY = """
     truncate raw.users, raw.courses, raw.batches, raw.enrolments, raw.progress, ops.changed_keys, ops.loads,
         ops.load_verdicts, ops.candidate_days, ops.held_keys, ops.quarantine, ops.outcomes,
         registry.certificates, registry.attachments, registry.issuer_versions,
-        registry.issuers, marts.fct_completions, marts.fct_certificate_decisions
+        registry.issuers, intermediate.int_enrolment_progress, marts.fct_completions,
+        marts.fct_certificate_decisions
 """
 
 
@@ -130,7 +131,7 @@ def test_dbt_over_all_keys_agrees_with_the_batches(world: World, history: list[l
     url = world.settings.database_url
     assert url is not None
     run_dbt(
-        ["run", "--select", "fct_completions fct_certificate_decisions"],
+        ["run", "--select", " ".join(KEYED_TABLES)],
         url=url.get_secret_value(),
         target=world.folder / "dbt",
     )
@@ -140,13 +141,16 @@ def test_dbt_over_all_keys_agrees_with_the_batches(world: World, history: list[l
 def test_rules_that_dbt_has_not_deployed_are_named(connection: Connection) -> None:
     connection.execute("delete from ops.rule_statements")
     connection.execute("insert into ops.changed_keys (kind, user_id, batch_id) values ('progress', 'u', 'b')")
-    with pytest.raises(DatabaseError, match="dbt has not deployed fct_completions"), connection.transaction():
+    with (
+        pytest.raises(DatabaseError, match="dbt has not deployed int_enrolment_progress"),
+        connection.transaction(),
+    ):
         decide_changed_keys(connection)
     assert connection.execute("select count(*) from ops.changed_keys").fetchone() == (1,)
 
 
 def test_a_view_that_is_missing_for_a_moment_leaves_the_keys(connection: Connection) -> None:
-    connection.execute("drop view intermediate.int_course_versions")
+    connection.execute("drop view intermediate.int_course_versions cascade")
     connection.execute("insert into ops.changed_keys (kind, user_id, batch_id) values ('progress', 'u', 'b')")
     with pytest.raises(DatabaseError, match="run it again"), connection.transaction():
         decide_changed_keys(connection)

@@ -1,4 +1,4 @@
-"""What the builds of the keyed tables found (`ops.builds`, written by dbt: see `dbt/macros/keyed_table.sql`)."""
+"""What the builds of the keyed tables found (`ops.builds`; dbt writes it: `dbt/macros/keyed_table.sql`)."""
 
 import logging
 from typing import LiteralString, cast

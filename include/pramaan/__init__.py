@@ -9,6 +9,7 @@ Rooms, each of which knows only those below it (proven by the import contracts i
     web, pipeline, watch  the API and its pages; one run: load -> decide -> issue; when there is work
     certificates          decisions -> past the gate -> pending certificates -> PDFs in the store -> recorded
     reports               progress of a batch: asked for, built, mailed, and never called sent before that
+    freshness             feeds that have stopped coming, told to the team
     registry              issuers, attachments, certificates' records, grants, the record of changes
     warehouse             the dbt project and the decisions it defines
     quality               a verdict per load, by a suite per feed; the only room that knows Great Expectations

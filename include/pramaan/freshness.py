@@ -50,8 +50,8 @@ def tell_of_stale_feeds(settings: Settings, *, url: str, now: datetime) -> Seque
 def in_words(stale: Sequence[StaleFeed]) -> str:
     """What is overdue and what to do, for a log."""
     feeds = "; ".join(
-        f"{one.feed} last came at {one.loaded_at:%Y-%m-%dT%H:%M:%SZ}, {one.age.days} days ago, and is awaited "
-        f"every {one.allowed_days} days"
+        f"{one.feed} last came at {one.loaded_at:%Y-%m-%dT%H:%M:%SZ}, {one.age.days} days ago, and is "
+        f"awaited every {one.allowed_days} days"
         for one in stale
     )
     return (

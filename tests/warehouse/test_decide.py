@@ -236,6 +236,28 @@ def test_each_kind_of_fact_decides_again(
     assert kept(world.connection) == rebuilt(world.connection)
 
 
+def test_what_touches_no_decision_leaves_all_as_a_rebuild_has_it(world: World) -> None:
+    world.live_through([[*one_finisher(), ATTACHED]])
+    same = {**KEY, "enrolled_at": day(1), "active": True, "updated_at": day(8)}
+    begun = progress(content_id="k2", status=1, score=None, completed_at=None)
+    late = progress(content_id="k3", status=0, score=None, completed_at=None)
+    opened = progress(content_id="k3", status=1, score=None, completed_at=None, updated_at=day(9))
+    for fact in (Fact("enrolments", same), *(Fact("progress", row) for row in (begun, late, opened))):
+        drop_facts(world.settings, world.folder, [fact])
+        load_and_decide(world.pipeline, world.connection)
+        assert kept(world.connection) == rebuilt(world.connection), fact
+
+
+def test_somebody_begins(world: World) -> None:
+    world.live_through([one_finisher()[:-1]])
+    is_begun = "select is_begun from marts.fct_enrolment_progress"
+    assert world.connection.execute(is_begun).fetchall() == [(False,)]
+    opened = progress(status=1, score=None, completed_at=None)
+    drop_facts(world.settings, world.folder, [Fact("progress", opened)])
+    load_and_decide(world.pipeline, world.connection)
+    assert world.connection.execute(is_begun).fetchall() == [(True,)]
+
+
 def test_a_batch_that_moves_takes_its_completions_along(world: World) -> None:
     to_finish = [
         Fact("progress", progress(course_id="c2", content_id=f"x{n}", completed_at=day(6))) for n in (1, 2)

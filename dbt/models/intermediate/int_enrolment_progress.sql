@@ -31,7 +31,7 @@ enrolled as (
         batches.tenant_id,
         enrolment.active as is_active,
         enrolment.enrolled_at,
-        enrolment.updated_at as enrolment_updated_at
+        case when not enrolment.active then enrolment.updated_at end as inactive_since
     from keys_in_scope
     inner join batches on keys_in_scope.batch_id = batches.batch_id
     inner join lateral (
@@ -60,7 +60,7 @@ final as (
         contents.is_begun,
         enrolled.is_active,
         enrolled.enrolled_at,
-        enrolled.enrolment_updated_at
+        enrolled.inactive_since
     from enrolled
     cross join lateral (
         select

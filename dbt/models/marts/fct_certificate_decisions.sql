@@ -73,7 +73,7 @@ facts as (
         not {{ is_placeholder_name('recipient.name') }}
         and coalesce(characters.are_printable, false) as is_name_printable,
         enrolment.is_active
-        or enrolment.enrolment_updated_at > completions_in_scope.completed_at as is_enrolment_active,
+        or enrolment.inactive_since > completions_in_scope.completed_at as is_enrolment_active,
         courses.published_at,
         completions_in_scope.completed_at
     from completions_in_scope
@@ -82,7 +82,7 @@ facts as (
         select
             progress.mean_score,
             progress.is_active,
-            progress.enrolment_updated_at
+            progress.inactive_since
         from progress
         where
             progress.user_id = completions_in_scope.user_id

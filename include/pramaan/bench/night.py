@@ -129,7 +129,10 @@ def run(*, progress_rows: int, report: Callable[[str], None] = lambda _: None) -
         connection.execute(_OTHER_RULES)
         found += _night(connection, settings, work, "each table replaced", outcome="swapped")
         report(f"A night in which each table is replaced: {found[-5].value:.0f} s")
-    return [*found, Measurement("load of the machine", load, "processes", None, "when this began")]
+    return [
+        *found,
+        Measurement("load of the machine", load, "processes", None, "when this began; others disturb it"),
+    ]
 
 
 def _night(

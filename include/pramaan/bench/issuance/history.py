@@ -74,10 +74,10 @@ _OUTCOME: Final[tuple[LiteralString, ...]] = (
     """
     insert into intermediate.int_enrolment_progress
         (user_id, course_id, batch_id, tenant_id, contents_completed, contents_scored, mean_score, is_begun,
-         is_active, enrolled_at, enrolment_updated_at)
+         is_active, enrolled_at)
     select enrolments.user_id, enrolments.course_id, enrolments.batch_id, {tenant},
         {leaves} - (last.user_id is null)::integer, {leaves} - (last.user_id is null)::integer, 80, true,
-        true, enrolments.enrolled_at, enrolments.updated_at
+        true, enrolments.enrolled_at
     from raw.enrolments as enrolments
     left join raw.progress as last
         on enrolments.user_id = last.user_id and enrolments.batch_id = last.batch_id

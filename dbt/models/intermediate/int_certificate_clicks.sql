@@ -2,7 +2,8 @@ with events as (
     select * from {{ ref('stg_telemetry') }}
 ),
 
-certificates as (
+-- Not materialized: whoever asks for one batch is to read no more than the events of its people.
+certificates as not materialized (
     select * from {{ ref('stg_certificates') }}
 ),
 
@@ -22,19 +23,9 @@ clicks as (
         )
 ),
 
--- Of a course that somebody completed in several batches, the one that was issued last.
-newest_of_course as (
-    select distinct on (user_id, course_id)
-        user_id,
-        course_id,
-        batch_id
-    from certificates
-    where issued_at is not null
-    order by user_id asc, course_id asc, issued_at desc, batch_id desc
-),
-
--- Apps before August 2020 name the certificate; it may have been re-issued since.
-on_certificate as (
+-- Apps before August 2020 name the certificate, which may have been re-issued since, and later ones the
+-- course: of one that somebody completed in several batches, the certificate that was issued last.
+final as (
     select
         clicks.mid,
         certificates.user_id,
@@ -42,30 +33,21 @@ on_certificate as (
         certificates.batch_id,
         clicks.happened_at as clicked_at
     from certificates
-    inner join clicks
-        on
-            certificates.user_id = clicks.actor_id
-            and certificates.certificate_id = clicks.object_id
-),
-
-on_course as (
-    select
-        clicks.mid,
-        newest_of_course.user_id,
-        newest_of_course.course_id,
-        newest_of_course.batch_id,
-        clicks.happened_at as clicked_at
-    from newest_of_course
-    inner join clicks
-        on
-            newest_of_course.user_id = clicks.actor_id
-            and newest_of_course.course_id = clicks.object_id
-),
-
-final as (
-    select * from on_certificate
-    union all
-    select * from on_course
+    inner join clicks on certificates.user_id = clicks.actor_id
+    where
+        clicks.object_id = certificates.certificate_id
+        or (
+            clicks.object_id = certificates.course_id
+            and certificates.issued_at is not null
+            and not exists (
+                select from certificates as newer
+                where
+                    newer.user_id = certificates.user_id
+                    and newer.course_id = certificates.course_id
+                    and (newer.issued_at, newer.batch_id, newer.sequence)
+                    > (certificates.issued_at, certificates.batch_id, certificates.sequence)
+            )
+        )
 )
 
 select * from final

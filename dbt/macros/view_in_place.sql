@@ -4,6 +4,9 @@
     at that time finds no intermediate views. Only when a view loses or renames a column is it dropped, in the transaction
     that makes it anew. A long reader is not queued behind: whoever came next would wait for it, too.
 
+    A view without CTEs becomes part of the query that reads it, which then looks up the few rows that it wants; one with
+    CTEs is worked out by itself. So what is read in many ways, row by row, is written without.
+
     The contract binds as a table's does: columns, their types and their order are those of the yml, or the build fails.
 -#}
 {% materialization view, adapter='postgres' %}

@@ -41,10 +41,10 @@ def definition(connection: Connection, view: str) -> object:
     ("model", "change"),
     [
         ("dim_batch", ("marts/marts.yml", BATCH, BATCH.replace("text", "integer"))),
-        ("dim_batch", ("marts/dim_batch.sql", "        name,\n", "")),
-        ("dim_batch", ("marts/dim_batch.sql", "        name,\n", "        name,\n        1 as more,\n")),
+        ("dim_batch", ("marts/dim_batch.sql", "    name,\n", "")),
+        ("dim_batch", ("marts/dim_batch.sql", "    name,\n", "    name,\n    1 as more,\n")),
         ("int_courses", ("intermediate/int_courses.sql", "        status,\n", "        1 as status,\n")),
-        ("stg_users", ("staging/stg_users.sql", "        email,\n", "        1 as email,\n")),
+        ("stg_users", ("staging/stg_users.sql", "    email,\n", "    1 as email,\n")),
     ],
     ids=["another_type", "a_column_less", "a_column_more", "intermediate", "staging"],
 )
@@ -75,8 +75,8 @@ def test_a_keyed_table_that_breaks_its_contract_is_not_built(
 def test_the_yml_says_the_order_of_the_columns(
     build_changed: Callable[[str, str, str, str], None], connection: Connection
 ) -> None:
-    build_changed("dim_batch", "marts/dim_batch.sql", "        batch_id,\n        course_id,\n",
-                  "        course_id,\n        batch_id,\n")  # fmt: skip
+    build_changed("dim_batch", "marts/dim_batch.sql", "    batch_id,\n    course_id,\n",
+                  "    course_id,\n    batch_id,\n")  # fmt: skip
     columns = connection.execute("select * from marts.dim_batch").description or []
     assert [column.name for column in columns][:2] == ["batch_id", "course_id"]
 

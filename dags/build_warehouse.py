@@ -2,23 +2,29 @@
 ### Build the warehouse
 
 Builds and tests every dbt model over all keys, so that what the micro-batches decided is proven again each night, and enqueues every
-entitled completion that has no certificate.
+entitled completion that has no certificate. Beside it, asks whether every feed still comes, and tells the team by mail, once a day, of
+those that do not.
 
 **In:** the `raw` and `registry` schemas. **Out:** `staging`, `intermediate`, `marts`; the statements that the micro-batches run
 (`ops.rule_statements`); pending certificates, if any were missing.
 
 **Schedule:** nightly at 02:00 of the platform's time zone.
 
-**A re-run** rebuilds the same tables from the same facts. Micro-batches go on meanwhile; only while one of the two rule tables is
-rebuilt do they wait for it (the rules' lock).
+**A re-run** builds the same tables from the same facts. Micro-batches go on meanwhile: a keyed table is built beside the one in use
+and takes its place only when it differs, in a blink (`dbt/macros/keyed_table.sql`; `ops.builds` has a row for each build).
 
 #### Triage
 
 * **A test is red:** the models of this run are built and in use. Read the test's description in `dbt/models`; a `unique_key` or
   `same_keys` failure on the marts is a fault of ours and urgent, others point at the source data.
+* **`check_freshness` is red:** a feed has not come for a week (the log names it and its age). Nothing is lost, but nobody's progress since
+  then is known: ask whoever runs the portal's export. It is red each night until the feed comes; the limits stand in `dbt/models/sources.yml`.
 * **A model is red:** its table is as the last good run left it, and micro-batches go on with the statements they have.
-* **`enqueue_missing` enqueued more than 0:** nobody is harmed, they are issued within a minute; but a batch had forgotten them: find out why
-  (`ops.runs`, the logs of `issue_certificates` at the certificates' `completed_at`).
+* **A keyed table cannot take its place** ("something reads or writes the table in use without an end"): `pg_stat_activity` says what;
+  end it and re-run.
+* **`enqueue_missing` returns `rows_unlike` or `certificates_enqueued` above 0:** nobody is harmed, what was wrong is right now, and whoever was
+  forgotten is issued within a minute; but a batch had got it wrong: find out why (`select * from ops.builds where rows_unlike > 0 and
+  is_same_rule`, `ops.runs`, the logs of `issue_certificates` at the certificates' `completed_at`).
 
 **Owner:** data engineering, on call.
 """
@@ -31,7 +37,7 @@ from airflow.sdk import CronTriggerTimetable, dag, task
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
 
-from pramaan.orchestration import steps
+from pramaan.orchestration import freshness, steps
 from pramaan.settings import PROJECT_ROOT
 
 DBT_PROJECT = PROJECT_ROOT / "dbt"
@@ -71,7 +77,12 @@ def build_warehouse() -> None:
     def enqueue_missing() -> dict[str, int]:
         return steps.enqueue_missing()
 
+    @task
+    def check_freshness() -> dict[str, int]:
+        return freshness.check_freshness()
+
     models >> enqueue_missing()
+    check_freshness()
 
 
 build_warehouse()

@@ -9,6 +9,7 @@ Rooms, each of which knows only those below it (proven by the import contracts i
     web, pipeline, watch  the API and its pages; one run: load -> decide -> issue; when there is work
     certificates          decisions -> past the gate -> pending certificates -> PDFs in the store -> recorded
     reports               progress of a batch: asked for, built, mailed, and never called sent before that
+    freshness             feeds that have stopped coming, told to the team
     lifecycle             what may become of a certificate, and the only statements that change its status
     registry              issuers, attachments, certificates' records, grants, the record of changes
     warehouse             the dbt project and the decisions it defines

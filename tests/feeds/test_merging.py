@@ -142,7 +142,7 @@ def replaced(feed: str, before: dict[Any, Any], row: Row) -> Row | None:
 
 def decisive_change(feed: str, old: Row | None, new: Row) -> bool:
     if old is None:
-        return feed != "progress" or new["status"] == 2 or new["score"] is not None
+        return feed != "progress" or new["status"] > 0 or new["score"] is not None
     return decisive(feed, old) != decisive(feed, new)
 
 
@@ -152,13 +152,10 @@ def decisive(feed: str, row: Row) -> list[Any]:
         "courses": ("name", "tenant_id", "status", "leaf_count", "published_at"),
         "batches": ("course_id", "tenant_id"),
         "enrolments": ("enrolled_at", "active"),
-        "progress": ("course_id", "score", "completed_at"),
+        "progress": ("course_id", "status", "score", "completed_at"),
     }[feed]
-    special = {
-        "enrolments": lambda: None if row["active"] else row["updated_at"],
-        "progress": lambda: row["status"] == 2,
-    }
-    return [*(row[name] for name in columns), special.get(feed, lambda: None)()]
+    special = row["updated_at"] if feed == "enrolments" and not row["active"] else None
+    return [*(row[name] for name in columns), special]
 
 
 def by_key(feed: str, rows: Sequence[Row]) -> dict[tuple[Any, ...], Any]:

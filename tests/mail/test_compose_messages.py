@@ -25,9 +25,11 @@ from pramaan.mail.messages import (
     Content,
     HeldCourse,
     HoldNotice,
+    OverdueFeed,
     ProgressReport,
     ReportFailed,
     ReportLate,
+    StaleFeeds,
     compose,
     encoded_bytes,
 )
@@ -81,6 +83,26 @@ LATE = ReportLate(
 )
 
 
+STALE = StaleFeeds(
+    feeds=(
+        OverdueFeed(
+            feed="progress",
+            loaded_at=datetime(2026, 1, 20, 9, 30, tzinfo=UTC),
+            days=11,
+            allowed_days=7,
+            is_error=True,
+        ),
+        OverdueFeed(
+            feed="users",
+            loaded_at=datetime(2026, 1, 28, 9, 30, tzinfo=UTC),
+            days=3,
+            allowed_days=2,
+            is_error=False,
+        ),
+    )
+)
+
+
 def report(**changed: object) -> ProgressReport:
     """The progress report of a batch."""
     return ProgressReport.model_validate(REPORT | changed)
@@ -108,6 +130,19 @@ def sent(mail: Claimed, *, sender: Sender = SENDER, attachments: Sequence[Attach
     content = compose(mail, sender=sender, public_url="https://x.example/pramaan", attachments=attachments)
     content.decode("ascii")
     return cast(EmailMessage, message_from_bytes(content, policy=default))
+
+
+def test_feeds_that_have_stopped_coming_are_named_with_their_age() -> None:
+    mail = sent(claimed(STALE, to="team@example.org"))
+
+    assert mail["Subject"] == "Feeds have stopped coming: progress, users"
+    text = " ".join(content_of(mail, "plain").split())
+    assert (
+        "progress last came 2026-01-20T09:30:00Z, 11 days ago awaited every 7 days somebody has to act"
+        in text
+    )
+    assert text.count("somebody has to act") == 1
+    assert content_of(mail, "html").count("somebody has to act") == 1
 
 
 def test_urdu_is_written_from_right_to_left() -> None:

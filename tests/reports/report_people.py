@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pramaan.database.connect import Connection
 from pramaan.reports.rows import Report, open_report
+from pramaan.warehouse.decide import deployed_statement
 
 __all__ = [
     "COURSE",
@@ -25,6 +26,7 @@ __all__ = [
     "as_told",
     "opened",
     "rows_of",
+    "work_out_progress",
 ]
 
 INDIA = ZoneInfo("Asia/Kolkata")
@@ -229,11 +231,24 @@ def add_scored_contents(connection: Connection, count: int) -> None:
     )
 
 
+def work_out_progress(connection: Connection) -> None:
+    """What a batch would make of the progress of everybody; completions are as the test has put them."""
+    with connection.transaction():
+        connection.execute(
+            "create temp table keys_in_scope on commit drop as select user_id, batch_id from raw.enrolments"
+        )
+        connection.execute("delete from intermediate.int_enrolment_progress")
+        statement = deployed_statement(connection, "int_enrolment_progress")
+        connection.execute(f"insert into intermediate.int_enrolment_progress {statement}")
+    connection.execute("analyze intermediate.int_enrolment_progress")
+
+
 @contextmanager
 def opened(
     connection: Connection, batch_id: str = "b", *, tenants: list[str] | None = None
 ) -> Iterator[Report]:
     """The batch's report, as of people of some tenants, or of all."""
+    work_out_progress(connection)
     with (
         TemporaryDirectory() as folder,
         open_report(connection, batch_id, tenants=tenants, zone=INDIA, folder=Path(folder)) as report,

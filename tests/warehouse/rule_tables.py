@@ -1,4 +1,4 @@
-"""The rule tables as rows: as batches left them, and as the deployed rules make them anew over all keys."""
+"""The keyed tables as rows: as batches left them, and as the deployed rules make them anew over all keys."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from psycopg import sql
 
 from pramaan.database.connect import Connection
-from pramaan.warehouse.decide import RULE_MODELS
+from pramaan.warehouse.decide import KEYED_TABLES
 from reference import Attachment, Decision
 
 Rows = dict[str, list[tuple[object, ...]]]
@@ -15,8 +15,8 @@ _SCOPE = "create temp table keys_in_scope on commit drop as select user_id, batc
 
 
 def kept(connection: Connection) -> Rows:
-    """What the rule tables hold."""
-    return {model: _rows(connection, sql.Identifier("marts", model)) for model in RULE_MODELS}
+    """What the keyed tables hold."""
+    return {model: _rows(connection, sql.Identifier(schema, model)) for model, schema in KEYED_TABLES.items()}
 
 
 def rebuilt(connection: Connection) -> Rows:
@@ -24,11 +24,11 @@ def rebuilt(connection: Connection) -> Rows:
     rows: Rows = {}
     with connection.transaction(force_rollback=True):
         connection.execute(_SCOPE)
-        for model in RULE_MODELS:
+        for model, schema in KEYED_TABLES.items():
             (statement,) = connection.execute(
                 "select statement from ops.rule_statements where model = %s", (model,)
             ).fetchone() or ("",)
-            table = sql.Identifier("marts", model)
+            table = sql.Identifier(schema, model)
             connection.execute(sql.SQL("delete from {}").format(table))
             connection.execute(sql.SQL("insert into {} {}").format(table, sql.SQL(str(statement))))  # type: ignore[arg-type]
             rows[model] = _rows(connection, table)

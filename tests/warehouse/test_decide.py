@@ -24,7 +24,7 @@ from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.registry.templates import KeptTemplate
 from pramaan.settings import Settings
 from pramaan.warehouse.dbt import run_dbt
-from pramaan.warehouse.decide import decide_changed_keys
+from pramaan.warehouse.decide import KEYED_TABLES, decide_changed_keys
 from reference import decide, gather_facts
 from worlds import TESTER, load_and_decide
 
@@ -34,7 +34,8 @@ EMPTY = """
     truncate raw.users, raw.courses, raw.batches, raw.enrolments, raw.progress, ops.changed_keys, ops.loads,
         ops.load_verdicts, ops.candidate_days, ops.held_keys, ops.quarantine, ops.outcomes,
         registry.certificates, registry.attachments, registry.issuer_versions,
-        registry.issuers, marts.fct_completions, marts.fct_certificate_decisions
+        registry.issuers, intermediate.int_enrolment_progress, marts.fct_completions,
+        marts.fct_certificate_decisions
 """
 
 
@@ -130,7 +131,7 @@ def test_dbt_over_all_keys_agrees_with_the_batches(world: World, history: list[l
     url = world.settings.database_url
     assert url is not None
     run_dbt(
-        ["run", "--select", "fct_completions fct_certificate_decisions"],
+        ["run", "--select", " ".join(KEYED_TABLES)],
         url=url.get_secret_value(),
         target=world.folder / "dbt",
     )
@@ -140,13 +141,16 @@ def test_dbt_over_all_keys_agrees_with_the_batches(world: World, history: list[l
 def test_rules_that_dbt_has_not_deployed_are_named(connection: Connection) -> None:
     connection.execute("delete from ops.rule_statements")
     connection.execute("insert into ops.changed_keys (kind, user_id, batch_id) values ('progress', 'u', 'b')")
-    with pytest.raises(DatabaseError, match="dbt has not deployed fct_completions"), connection.transaction():
+    with (
+        pytest.raises(DatabaseError, match="dbt has not deployed int_enrolment_progress"),
+        connection.transaction(),
+    ):
         decide_changed_keys(connection)
     assert connection.execute("select count(*) from ops.changed_keys").fetchone() == (1,)
 
 
 def test_a_view_that_is_missing_for_a_moment_leaves_the_keys(connection: Connection) -> None:
-    connection.execute("drop view intermediate.int_course_versions")
+    connection.execute("drop view intermediate.int_course_versions cascade")
     connection.execute("insert into ops.changed_keys (kind, user_id, batch_id) values ('progress', 'u', 'b')")
     with pytest.raises(DatabaseError, match="run it again"), connection.transaction():
         decide_changed_keys(connection)
@@ -230,6 +234,28 @@ def test_each_kind_of_fact_decides_again(
     load_and_decide(world.pipeline, world.connection)
     assert [made.decision for made in decisions(world.connection).values()] == ([then] if then else [])
     assert kept(world.connection) == rebuilt(world.connection)
+
+
+def test_what_touches_no_decision_leaves_all_as_a_rebuild_has_it(world: World) -> None:
+    world.live_through([[*one_finisher(), ATTACHED]])
+    same = {**KEY, "enrolled_at": day(1), "active": True, "updated_at": day(8)}
+    begun = progress(content_id="k2", status=1, score=None, completed_at=None)
+    late = progress(content_id="k3", status=0, score=None, completed_at=None)
+    opened = progress(content_id="k3", status=1, score=None, completed_at=None, updated_at=day(9))
+    for fact in (Fact("enrolments", same), *(Fact("progress", row) for row in (begun, late, opened))):
+        drop_facts(world.settings, world.folder, [fact])
+        load_and_decide(world.pipeline, world.connection)
+        assert kept(world.connection) == rebuilt(world.connection), fact
+
+
+def test_somebody_begins(world: World) -> None:
+    world.live_through([one_finisher()[:-1]])
+    is_begun = "select is_begun from marts.fct_enrolment_progress"
+    assert world.connection.execute(is_begun).fetchall() == [(False,)]
+    opened = progress(status=1, score=None, completed_at=None)
+    drop_facts(world.settings, world.folder, [Fact("progress", opened)])
+    load_and_decide(world.pipeline, world.connection)
+    assert world.connection.execute(is_begun).fetchall() == [(True,)]
 
 
 def test_a_batch_that_moves_takes_its_completions_along(world: World) -> None:

@@ -12,6 +12,7 @@ HISTORY = (
     "raw.progress",
     "raw.enrolments",
     "raw.users",
+    "intermediate.int_enrolment_progress",
     "marts.fct_completions",
     "marts.fct_certificate_decisions",
 )

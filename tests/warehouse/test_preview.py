@@ -41,6 +41,7 @@ WATCHED = (
     ("raw", "progress"),
     ("registry", "attachments"),
     ("registry", "certificates"),
+    ("intermediate", "int_enrolment_progress"),
     ("marts", "fct_completions"),
     ("marts", "fct_certificate_decisions"),
     ("ops", "changed_keys"),

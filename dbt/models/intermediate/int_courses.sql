@@ -8,6 +8,7 @@ final as (
         tenant_id,
         name,
         status,
+        language,
         min(published_at) over (partition by course_id) as published_at
     from courses
     order by course_id asc, updated_at desc

@@ -1,6 +1,5 @@
 {{ config(
-    pre_hook="{{ open_scope_over_all_keys() }}",
-    post_hook="{{ deploy_rule_statement() }}",
+    materialized='keyed_table',
     indexes=[
         {'columns': ['user_id', 'batch_id'], 'unique': true},
         {'columns': ['course_id', 'decision']},
@@ -23,12 +22,8 @@ courses as (
     select * from {{ ref('int_courses') }}
 ),
 
-enrolments as (
-    select * from {{ ref('stg_enrolments') }}
-),
-
 progress as (
-    select * from {{ ref('stg_progress') }}
+    select * from {{ ref('int_enrolment_progress') }}
 ),
 
 attachments as (
@@ -68,29 +63,30 @@ facts as (
         completions_in_scope.tenant_id as batch_tenant_id,
         courses.status as course_status,
         attachments.minimum_score,
-        scores.mean_score,
+        enrolment.mean_score,
         recipient.user_id is not null as is_recipient_known,
         attachments.attachment_id is not null as is_certificate_in_force,
         attachments.recipient_tenants is null
         or attachments.recipient_tenants ? recipient.tenant_id as is_recipient_tenant_accepted,
         attachments.minimum_score is null
-        or coalesce(scores.mean_score >= attachments.minimum_score, false) as is_score_sufficient,
+        or coalesce(enrolment.mean_score >= attachments.minimum_score, false) as is_score_sufficient,
         not {{ is_placeholder_name('recipient.name') }}
         and coalesce(characters.are_printable, false) as is_name_printable,
-        enrolment.active
-        or enrolment.updated_at > completions_in_scope.completed_at as is_enrolment_active,
+        enrolment.is_active
+        or enrolment.inactive_since > completions_in_scope.completed_at as is_enrolment_active,
         courses.published_at,
         completions_in_scope.completed_at
     from completions_in_scope
     inner join courses on completions_in_scope.course_id = courses.course_id
     inner join lateral (
         select
-            enrolments.active,
-            enrolments.updated_at
-        from enrolments
+            progress.mean_score,
+            progress.is_active,
+            progress.inactive_since
+        from progress
         where
-            enrolments.user_id = completions_in_scope.user_id
-            and enrolments.batch_id = completions_in_scope.batch_id
+            progress.user_id = completions_in_scope.user_id
+            and progress.batch_id = completions_in_scope.batch_id
         {{ planned_alone() }}
     ) as enrolment on true
     left join lateral (
@@ -107,15 +103,6 @@ facts as (
             completions_in_scope.course_id = attachments.course_id
             and completions_in_scope.completed_at >= attachments.valid_from
             and completions_in_scope.completed_at < attachments.valid_to
-    -- By way of text, a score is exactly what the feed says; cast at once, its last digits would be rounded.
-    left join lateral (
-        select avg(progress.score::text::numeric) as mean_score
-        from progress
-        where
-            progress.user_id = completions_in_scope.user_id
-            and progress.batch_id = completions_in_scope.batch_id
-            and progress.course_id = completions_in_scope.course_id
-    ) as scores on true
     left join lateral (
         select bool_and(printable_code_points.code_point is not null) as are_printable
         from string_to_table(recipient.name, null) as name_character

@@ -1,6 +1,5 @@
 {{ config(
-    pre_hook="{{ open_scope_over_all_keys() }}",
-    post_hook="{{ deploy_rule_statement() }}",
+    materialized='keyed_table',
     indexes=[
         {'columns': ['user_id', 'batch_id'], 'unique': true},
         {'columns': ['course_id', 'completed_at']},

@@ -7,7 +7,7 @@ downloads as (
 ),
 
 clicks as (
-    select * from {{ ref('stg_report_clicks') }}
+    select * from {{ ref('int_report_clicks') }}
 ),
 
 final as (

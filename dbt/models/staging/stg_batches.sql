@@ -1,19 +1,12 @@
-with source as (
-    select * from {{ source('raw', 'batches') }}
-),
-
-final as (
-    select
-        batch_id,
-        course_id,
-        tenant_id,
-        name,
-        enrolment_type,
-        mentor_ids,
-        start_date,
-        end_date,
-        updated_at
-    from source
-)
-
-select * from final
+-- No CTEs: Postgres is to take it into the query that reads it (macros/view_in_place.sql).
+select
+    batch_id,
+    course_id,
+    tenant_id,
+    name,
+    enrolment_type,
+    mentor_ids,
+    start_date,
+    end_date,
+    updated_at
+from {{ source('raw', 'batches') }}

@@ -1,16 +1,9 @@
-with source as (
-    select * from {{ source('raw', 'enrolments') }}
-),
-
-final as (
-    select
-        user_id,
-        batch_id,
-        course_id,
-        active,
-        enrolled_at,
-        updated_at
-    from source
-)
-
-select * from final
+-- No CTEs: Postgres is to take it into the query that reads it (macros/view_in_place.sql).
+select
+    user_id,
+    batch_id,
+    course_id,
+    active,
+    enrolled_at,
+    updated_at
+from {{ source('raw', 'enrolments') }}

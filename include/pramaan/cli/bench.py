@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-BENCHMARKS = ("feeds", "pipeline", "render", "api", "issue", "report", "setup")
+BENCHMARKS = ("feeds", "pipeline", "render", "api", "issue", "night", "report", "setup")
 
 
 @click.command()
@@ -45,7 +45,7 @@ BENCHMARKS = ("feeds", "pipeline", "render", "api", "issue", "report", "setup")
     "--history",
     default=10_000_000,
     show_default=True,
-    help="issue: progress rows under a batch; 0: none.",
+    help="issue: progress rows under a batch; 0: none. night: those it builds from.",
 )
 @click.option("--people", default=100_000, show_default=True, help="report: how many are in the large batch.")
 @json_option
@@ -81,6 +81,8 @@ def _measure(name: str, sizes: dict[str, Any]) -> "list[Measurement]":
         case "issue":
             chosen = (sizes["seconds"], sizes["at_once"], sizes["idle_minutes"], sizes["history"])
             measured = module.run(module.Sizes(*chosen), report=step)
+        case "night":
+            measured = module.run(progress_rows=sizes["history"], report=step)
         case "report":
             measured = module.run(people=sizes["people"], report=step)
         case _:

@@ -69,9 +69,9 @@ class FeedSpec:
 
     `version` is the column whose greatest value wins. `merges` marks progress, whose rows merge instead.
     `touches` is the kind and the columns written to `ops.changed_keys`, None where no decision depends on it.
-    `decisive` is all of a row, as SQL over `{row}`, that decisions and certificates depend on: where a
-    changed row has it as before, no decision is made again. `decisive_when`: a new row with less says nothing
-    yet.
+    `decisive` is all of a row, as SQL over `{row}`, that progress, decisions and certificates depend on:
+    where a changed row has it as before, none is worked out again. `decisive_when`: a new row with less says
+    nothing yet.
     """
 
     name: str
@@ -183,8 +183,8 @@ _PROGRESS = FeedSpec(
     ),
     merges=True,
     touches=("progress", ("user_id", "batch_id")),
-    decisive=("{row}.course_id", "{row}.status = 2", "{row}.score", "{row}.completed_at"),
-    decisive_when="{row}.status = 2 or {row}.score is not null",
+    decisive=("{row}.course_id", "{row}.status", "{row}.score", "{row}.completed_at"),
+    decisive_when="{row}.status > 0 or {row}.score is not null",
 )
 
 _TELEMETRY = FeedSpec(

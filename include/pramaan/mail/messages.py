@@ -43,9 +43,11 @@ __all__ = [
     "Content",
     "HeldCourse",
     "HoldNotice",
+    "OverdueFeed",
     "ProgressReport",
     "ReportFailed",
     "ReportLate",
+    "StaleFeeds",
     "compose",
     "encoded_bytes",
 ]
@@ -238,9 +240,34 @@ class ReportLate(Content):
         return f"{self.requested_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-KINDS: Final[Mapping[str, type[Content]]] = MappingProxyType(
-    {kind.kind: kind for kind in (CertificateIssued, HoldNotice, ProgressReport, ReportFailed, ReportLate)}
-)
+class OverdueFeed(BaseModel):
+    """A feed that has not come for longer than it should."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    feed: Line
+    loaded_at: AwareDatetime
+    days: int
+    allowed_days: int
+    is_error: bool
+
+    @property
+    def came_at(self) -> str:
+        """When it last came, as our logs write instants."""
+        return f"{self.loaded_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+class StaleFeeds(Content):
+    """To the implementation team, in English: feeds have stopped coming."""
+
+    kind: ClassVar[str] = "stale_feeds"
+
+    feeds: Annotated[tuple[OverdueFeed, ...], Field(min_length=1)]
+
+
+_KINDS: Final = (CertificateIssued, HoldNotice, ProgressReport, ReportFailed, ReportLate, StaleFeeds)
+
+KINDS: Final[Mapping[str, type[Content]]] = MappingProxyType({kind.kind: kind for kind in _KINDS})
 """Every kind of mail, by its name."""
 
 REPORT_KINDS: Final = (ProgressReport.kind, ReportFailed.kind, ReportLate.kind)

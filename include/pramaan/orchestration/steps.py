@@ -135,13 +135,18 @@ def tell_failure() -> None:
 
 
 def enqueue_missing() -> dict[str, int]:
-    """Enqueue every entitled completion that has no certificate; the next batch issues them."""
+    """Enqueue every entitled completion that has no certificate; the next batch issues them. Also returns in
+    how many rows the last builds found that batches had been wrong.
+    """
     from pramaan.database.connect import pipeline_lock
+    from pramaan.warehouse.builds import rows_unlike
 
     pipeline = open_pipeline()
     with pipeline.connect() as connection, pipeline_lock(connection, wait_seconds=1800):
         enqueued = pipeline.enqueue_missing(connection)
+        unlike = rows_unlike(connection)
     return {
+        "rows_unlike": unlike,
         "certificates_enqueued": enqueued.pending,
         "certificates_held": enqueued.held,
         "certificates_withdrawn": enqueued.withdrawn,

@@ -15,8 +15,8 @@ _FIND: LiteralString = """
     select
         batches.batch_id, batches.name, coalesce(courses.name, batches.course_id) as course_name,
         batches.end_date
-    from raw.batches as batches
-    left join intermediate.int_courses as courses on batches.course_id = courses.course_id
+    from marts.dim_batch as batches
+    left join marts.dim_course as courses on batches.course_id = courses.course_id
     where (%(tenants)s::text[] is null or batches.tenant_id = any(%(tenants)s))
         and (%(batch_ids)s::text[] is null or batches.batch_id = any(%(batch_ids)s))
         and (

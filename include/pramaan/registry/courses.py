@@ -1,6 +1,6 @@
 """Courses as those see them who assert certificates: the newest version of each, and what it offers.
 
-The rule of when a course is published stands in dbt (`intermediate.int_courses`); here it is only read.
+The rule of when a course is published stands in dbt (`marts.dim_course`); here it is only read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ def find_course(connection: Connection, course_id: str) -> Course | None:
     """The course, if any version of it was ever loaded."""
     with connection.cursor(row_factory=class_row(Course)) as cursor:
         return cursor.execute(
-            "select course_id, tenant_id, name, status, published_at from intermediate.int_courses "
+            "select course_id, tenant_id, name, status, published_at from marts.dim_course "
             "where course_id = %s",
             (course_id,),
         ).fetchone()
@@ -70,7 +70,7 @@ _LIST = """
     select
         courses.course_id, courses.tenant_id, courses.name, courses.status, courses.published_at,
         attachments.template_id, attachments.issuer_id, attachments.valid_from, attachments.criteria
-    from intermediate.int_courses as courses
+    from marts.dim_course as courses
     left join registry.attachments as attachments
         on courses.course_id = attachments.course_id
         and attachments.valid_from <= now()

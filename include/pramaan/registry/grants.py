@@ -57,8 +57,8 @@ _ADMINS: LiteralString = """
 """
 _SELECT: LiteralString = "select username, role, tenant_id, email from registry.grants"
 _TENANT_KNOWN: LiteralString = """
-    select exists (select from raw.courses where tenant_id = %(tenant_id)s)
-        or exists (select from raw.batches where tenant_id = %(tenant_id)s)
+    select exists (select from marts.dim_course where tenant_id = %(tenant_id)s)
+        or exists (select from marts.dim_batch where tenant_id = %(tenant_id)s)
         or exists (select from registry.issuers where tenant_id = %(tenant_id)s)
 """
 _ONE_CHANGE_AT_A_TIME: LiteralString = "lock table registry.grants in share row exclusive mode"

@@ -173,7 +173,7 @@ def require_batch(connection: "Connection", asker: Asker, batch_id: str) -> None
     known = (
         "\x00" not in batch_id
         and connection.execute(
-            "select tenant_id from raw.batches where batch_id = %s", (batch_id,)
+            "select tenant_id from marts.dim_batch where batch_id = %s", (batch_id,)
         ).fetchone()
     )
     if not (known and asker.may_see(str(known[0]))):

@@ -78,8 +78,8 @@ _ENTER: LiteralString = """
         coalesce(%(request_id)s, gen_random_uuid()),
         %(batch_id)s, %(requested_by)s, %(by_operator)s, %(email)s, %(format)s, %(language)s, %(channel)s,
         %(sealed_password)s, count(*), greatest(least(%(requested_at)s, now()), now() - interval '1 hour')
-    from raw.enrolments
-    where batch_id = %(batch_id)s and active
+    from marts.fct_enrolment_progress
+    where batch_id = %(batch_id)s and is_active
     on conflict (request_id) do nothing
     returning request_id
 """

@@ -30,7 +30,7 @@ _LATE: LiteralString = """
     from ops.report_requests as requests
     inner join (values ('late', %(late)s), ('broken', %(broken)s)) as stages (stage, after)
         on requests.requested_at < now() - stages.after
-    left join raw.batches as batches on requests.batch_id = batches.batch_id
+    left join marts.dim_batch as batches on requests.batch_id = batches.batch_id
     left join ops.mails as mails
         on mails.kind = 'progress_report' and mails.subject_key = requests.request_id::text
     where requests.status in ('requested', 'building')

@@ -41,34 +41,29 @@ _SETTINGS: LiteralString = (
 )
 
 _BATCH: LiteralString = """
-    select batches.course_id, batches.name, courses.name, courses.leaf_count
-    from raw.batches
-    left join lateral (
-        select name, leaf_count from raw.courses
-        where courses.course_id = batches.course_id order by updated_at desc limit 1
-    ) as courses on true
+    select batches.course_id, batches.name, courses.name
+    from marts.dim_batch as batches
+    left join marts.dim_course as courses on batches.course_id = courses.course_id
     where batches.batch_id = %s
 """
 
 # Nobody's score can stand in a report but those of people who are in it. To ask for scored progress alone
 # would make Postgres expect too few rows, and read a large batch person by person.
 _SCORED: LiteralString = """
-    select progress.content_id
-    from raw.enrolments
-    inner join raw.progress using (user_id, batch_id)
-    where enrolments.batch_id = %(batch_id)s and enrolments.active and progress.course_id = %(course_id)s
-    group by progress.content_id
-    having max(progress.score) is not null
-    order by progress.content_id collate "C"
+    select contents.content_id
+    from marts.fct_enrolment_progress as progress
+    inner join staging.stg_progress as contents using (user_id, batch_id)
+    where progress.batch_id = %(batch_id)s and progress.is_active and contents.course_id = %(course_id)s
+    group by contents.content_id
+    having max(contents.score) is not null
+    order by contents.content_id collate "C"
     limit %(most)s
 """
 
-# `is_shown`: whether the reader may see who it is. Progress is grouped before it is joined, so that Postgres
-# reads it person by person for a small batch, and in one go for one that is a good part of the table. By way
-# of text, a score is exactly what the feed says (as in marts.fct_certificate_decisions).
+# `is_shown`: whether the reader may see who it is.
 _PEOPLE: LiteralString = """
     select
-        enrolments.user_id,
+        progress.user_id,
         case when is_shown then users.name end as user_name,
         case when is_shown and users.email like '_%%@_%%' then
             left(left(users.email, -1 - length(split_part(users.email, '@', -1))), 2)
@@ -87,47 +82,39 @@ _PEOPLE: LiteralString = """
         users.user_type,
         users.user_sub_type,
         users.declared_board,
-        (enrolments.enrolled_at at time zone %(timezone)s)::date as enrolment_date,
-        (completions.completed_at at time zone %(timezone)s)::date as completion_date,
+        (progress.enrolled_at at time zone %(timezone)s)::date as enrolment_date,
+        (progress.completed_at at time zone %(timezone)s)::date as completion_date,
         initcap(certificate.status) as certificate_status,
-        case
-            when completions.completed_at is not null then 100
-            else floor(
-                100.0 * least(coalesce(progressed.completed, 0), %(leaf_count)s::integer)
-                / %(leaf_count)s::integer
-            )
-        end::integer as progress,
-        round(progressed.mean_score, 1) as total_score,
-        coalesce(progressed.is_begun, false) as is_begun
+        progress.progress_pct as progress,
+        round(progress.mean_score, 1) as total_score,
+        progress.is_begun
         {scores}
-    from raw.enrolments
-    left join raw.users on enrolments.user_id = users.user_id
+    from marts.fct_enrolment_progress as progress
+    left join marts.dim_user as users on progress.user_id = users.user_id
     cross join lateral (
         select coalesce(%(tenants)s::text[] is null or users.tenant_id = any(%(tenants)s::text[]), false)
             as is_shown
     ) as reader
-    left join marts.fct_completions as completions
-        on enrolments.user_id = completions.user_id and enrolments.batch_id = completions.batch_id
     left join (
         select distinct on (user_id) user_id, status
-        from registry.certificates
+        from staging.stg_certificates
         where course_id = %(course_id)s and batch_id = %(batch_id)s
         order by user_id, sequence desc
-    ) as certificate on enrolments.user_id = certificate.user_id
+    ) as certificate on progress.user_id = certificate.user_id
+    {scored}
+    where progress.batch_id = %(batch_id)s and progress.course_id = %(course_id)s and progress.is_active
+"""
+
+# Grouped before it is joined, so that Postgres reads progress person by person for a small batch, and in one
+# go for one that is a good part of the table.
+_BEST_SCORES: LiteralString = """
     left join (
-        select
-            progress.user_id,
-            count(*) filter (where progress.status = 2) as completed,
-            bool_or(progress.status > 0) as is_begun,
-            avg(progress.score::text::numeric) as mean_score
-            {best_scores}
-        from raw.enrolments
-        inner join raw.progress using (user_id, batch_id)
-        where enrolments.batch_id = %(batch_id)s and enrolments.active
-            and progress.course_id = %(course_id)s
-        group by progress.user_id
-    ) as progressed on enrolments.user_id = progressed.user_id
-    where enrolments.batch_id = %(batch_id)s and enrolments.active
+        select contents.user_id, {best_scores}
+        from marts.fct_enrolment_progress as enrolled
+        inner join staging.stg_progress as contents using (user_id, batch_id)
+        where enrolled.batch_id = %(batch_id)s and enrolled.is_active and contents.course_id = %(course_id)s
+        group by contents.user_id
+    ) as scored on progress.user_id = scored.user_id
 """
 
 # English sorts as Unicode's own order (CLDR's root collation) does.
@@ -135,35 +122,14 @@ _ORDER: LiteralString = """
     select row_number from people order by coalesce(user_name, '') collate en, user_id
 """
 
-# What telemetry calls a click on a certificate: of the portal, and of the app, whose older versions name the
-# certificate and newer ones the course: that is a click on the user's newest certificate of it. A click on a
-# certificate that was re-issued since is one on its successor.
 _DOWNLOADED: LiteralString = """
     select count(*)
-    from registry.certificates
+    from staging.stg_certificates as certificates
     where course_id = %(course_id)s and batch_id = %(batch_id)s and status = 'issued'
         and exists (
-            select from raw.telemetry as clicks
-            where clicks.actor_id = certificates.user_id and clicks.eid = 'INTERACT'
-                and (clicks.event -> 'edata' ->> 'id' = 'profile-download-certificate'
-                    or clicks.event -> 'edata' ->> 'subtype' = 'DOWNLOAD_CERTIFICATE_CLICKED')
-                and case
-                    when clicks.object_id = certificates.course_id then not exists (
-                        select from registry.certificates as newer
-                        where newer.user_id = certificates.user_id
-                            and newer.course_id = certificates.course_id
-                            and newer.batch_id <> certificates.batch_id
-                            and (newer.issued_at, newer.batch_id)
-                                > (certificates.issued_at, certificates.batch_id)
-                    )
-                    else exists (
-                        select from registry.certificates as earlier
-                        where earlier.certificate_id = clicks.object_id
-                            and earlier.user_id = certificates.user_id
-                            and earlier.course_id = certificates.course_id
-                            and earlier.batch_id = certificates.batch_id
-                    )
-                end
+            select from intermediate.int_certificate_clicks as clicks
+            where clicks.user_id = certificates.user_id and clicks.course_id = %(course_id)s
+                and clicks.batch_id = %(batch_id)s
         )
 """
 
@@ -218,16 +184,15 @@ def open_report(
         connection.execute(_SETTINGS)
         now = cast(tuple[datetime], connection.execute("select now()").fetchone())[0]
         known = cast(
-            tuple[str, str, str | None, int | None] | None,
+            tuple[str, str, str | None] | None,
             connection.execute(_BATCH, (batch_id,)).fetchone(),
         )
         if known is None:
             raise ReportError("batch_not_found", f"there is no batch {batch_id}")
-        course_id, batch_name, course_name, leaf_count = known
+        course_id, batch_name, course_name = known
         values: dict[str, object] = {
             "batch_id": batch_id,
             "course_id": course_id,
-            "leaf_count": leaf_count,
             "tenants": tenants,
             "timezone": zone.key,
             "most": MOST_SCORED_CONTENTS + 1,
@@ -306,14 +271,20 @@ def _keep(
 
 def _people(scored: int) -> sql.Composed:
     """The statement, with a column for each scored content."""
+    if not scored:
+        return sql.SQL(_PEOPLE).format(scores=sql.SQL(""), scored=sql.SQL(""))
     best_scores = [
-        sql.SQL(", max(progress.score) filter (where progress.content_id = {}) as {}").format(
+        sql.SQL("max(contents.score) filter (where contents.content_id = {}) as {}").format(
             sql.Placeholder(f"content_{n}"), sql.Identifier(_score(n))
         )
         for n in range(scored)
     ]
-    scores = [sql.SQL(", progressed.{}").format(sql.Identifier(_score(n))) for n in range(scored)]
-    return sql.SQL(_PEOPLE).format(scores=sql.SQL("").join(scores), best_scores=sql.SQL("").join(best_scores))
+    return sql.SQL(_PEOPLE).format(
+        scores=sql.SQL("").join(
+            sql.SQL(", scored.{}").format(sql.Identifier(_score(n))) for n in range(scored)
+        ),
+        scored=sql.SQL(_BEST_SCORES).format(best_scores=sql.SQL(", ").join(best_scores)),
+    )
 
 
 def _score(n: int) -> str:

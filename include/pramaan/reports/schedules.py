@@ -60,7 +60,7 @@ _ADD: LiteralString = """
 # A batch has ended when the day after its last one begins, by our calendar. Feeds may move its end.
 _DUE: LiteralString = """
     from ops.report_schedules as schedules
-    left join raw.batches as batches on schedules.batch_id = batches.batch_id
+    left join marts.dim_batch as batches on schedules.batch_id = batches.batch_id
     where not schedules.is_done and schedules.next_due_at <= now()
         and (
             schedules.cadence = 'weekly'

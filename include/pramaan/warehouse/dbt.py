@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -12,7 +13,7 @@ from pramaan.database.connect import Connection, connect
 from pramaan.errors import DatabaseError
 from pramaan.settings import PROJECT_ROOT
 
-__all__ = ["DBT_PROJECT", "dbt_environment", "deploy_if_changed", "run_dbt"]
+__all__ = ["DBT_PROJECT", "dbt_environment", "deploy_if_changed", "invoke_dbt", "run_dbt"]
 
 DBT_PROJECT = PROJECT_ROOT / "dbt"
 
@@ -53,25 +54,29 @@ def run_dbt(arguments: list[str], *, url: str, target: Path) -> None:
 
     Raises DatabaseError with dbt's own words when a node fails.
     """
+    invoke_dbt(arguments, url=url, target=target)
+
+
+def invoke_dbt(
+    arguments: list[str], *, url: str, target: Path, expected: Sequence[str] = ()
+) -> Sequence[Any]:
+    """As `run_dbt`; returns dbt's results, a node each, and takes none for a failure whose status is
+    `expected`.
+    """
     from dbt.cli.main import dbtRunner
 
     with _environment(dbt_environment(url, target=target)), _closing_logs():
-        result = dbtRunner().invoke(["--quiet", *arguments])
-    if not result.success:
+        outcome = dbtRunner().invoke(["--quiet", *arguments])
+    results: list[Any] = getattr(outcome.result, "results", [])
+    failed = [each for each in results if str(each.status) in _FAILED and str(each.status) not in expected]
+    if outcome.exception is not None or failed or not (outcome.success or expected):
+        reasons = [str(outcome.exception)] if outcome.exception is not None else []
+        reasons += [f"{each.node.name}: {each.message}" for each in failed]
         raise DatabaseError(
-            f"dbt {arguments[0]} failed: {_failures(result)}. Its log is {target}/logs/dbt.log"
+            f"dbt {arguments[0]} failed: {'; '.join(reasons) or 'see its log'}. "
+            f"Its log is {target}/logs/dbt.log"
         )
-
-
-def _failures(result: object) -> str:
-    exception = getattr(result, "exception", None)
-    if exception is not None:
-        return str(exception)
-    nodes = getattr(getattr(result, "result", None), "results", [])
-    failed = [
-        f"{n.node.name}: {n.message}" for n in nodes if str(n.status) in ("error", "fail", "runtime error")
-    ]
-    return "; ".join(failed) or "see its log"
+    return results
 
 
 def deploy_if_changed(url: str, *, target: Path) -> bool:

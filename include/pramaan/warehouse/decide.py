@@ -1,11 +1,14 @@
-"""Makes the decisions of a batch again, for the keys that facts touched, by the statements that dbt deployed.
+"""Works out a batch's progress, completions and decisions again, for the keys that facts touched, by the
+statements that dbt deployed.
 
 The rules themselves stand in `dbt/models` and nowhere else. Here is only their scope: which (user, batch) a
-changed fact touches. See `dbt/macros/rule_model.sql` for the other half of the bargain.
+changed fact touches. See `dbt/macros/keyed_table.sql` for the other half of the bargain.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import LiteralString, cast
+from types import MappingProxyType
+from typing import Final, LiteralString, cast
 
 from psycopg import sql
 from psycopg.errors import UndefinedTable
@@ -13,10 +16,18 @@ from psycopg.errors import UndefinedTable
 from pramaan.database.connect import RULES_LOCK, Connection
 from pramaan.errors import DatabaseError
 
-__all__ = ["RULE_MODELS", "Scope", "decide_changed_keys", "deployed_statement"]
+__all__ = ["KEYED_TABLES", "Scope", "decide_changed_keys", "deployed_statement"]
 
-RULE_MODELS = ("fct_completions", "fct_certificate_decisions")
-"""The rule tables in `marts`, in the order in which they depend on each other."""
+KEYED_TABLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "int_enrolment_progress": "intermediate",
+        "fct_completions": "marts",
+        "fct_certificate_decisions": "marts",
+    }
+)
+"""The tables that hold what follows from facts, and their schemas, in the order in which they depend on each
+other.
+"""
 
 # Enrolments are looked up key by key, as in the rules (macros/planned_alone.sql): a batch never reads all.
 _OPEN_SCOPE: LiteralString = """
@@ -71,6 +82,15 @@ _OPEN_SCOPE: LiteralString = """
     where changed.kind = 'attachment'
 """
 
+# A build of a keyed table works out once more what batches do while it is under way.
+_NOTE_FOR_BUILDS: LiteralString = """
+    insert into ops.build_keys (build_id, user_id, batch_id)
+    select builds.build_id, scope.user_id, scope.batch_id
+    from ops.builds
+    cross join pg_temp.keys_in_scope as scope
+    where builds.finished_at is null and builds.started_at > now() - interval '6 hours'
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -91,14 +111,17 @@ def decide_changed_keys(connection: Connection) -> Scope:
     connection.execute("select pg_advisory_xact_lock(%s)", (RULES_LOCK,))
     keys = connection.execute(_OPEN_SCOPE).rowcount
     connection.execute("analyze pg_temp.keys_in_scope")
-    completions, decisions = (_refresh(connection, model) if keys else 0 for model in RULE_MODELS)
+    if not keys:
+        return Scope(0, 0, 0)
+    connection.execute(_NOTE_FOR_BUILDS)
+    _, completions, decisions = (_refresh(connection, model) for model in KEYED_TABLES)
     return Scope(keys, completions, decisions)
 
 
 def _refresh(connection: Connection, model: str) -> int:
     """Replace the rows of the keys in scope by what the deployed statement says of them."""
     statement = deployed_statement(connection, model)
-    table = sql.Identifier("marts", model)
+    table = sql.Identifier(KEYED_TABLES[model], model)
     try:
         connection.execute(
             sql.SQL(
@@ -114,7 +137,7 @@ def _refresh(connection: Connection, model: str) -> int:
 
 
 def deployed_statement(connection: Connection, model: str) -> LiteralString:
-    """The select that dbt deployed for a rule model. Raises DatabaseError when it has deployed none."""
+    """The select that dbt deployed for a model. Raises DatabaseError when it has deployed none."""
     query = "select statement from ops.rule_statements where model = %s"
     row = connection.execute(query, (model,)).fetchone()
     if row is None:

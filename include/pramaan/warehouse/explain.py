@@ -13,40 +13,30 @@ from psycopg.rows import dict_row
 
 from pramaan.database.connect import Connection
 from pramaan.warehouse.decisions import Decision
-from pramaan.warehouse.what_if import assumption, complete_by_facts, decisions_over_assumptions
+from pramaan.warehouse.what_if import (
+    ATTACHMENTS,
+    COMPLETIONS,
+    PROGRESS,
+    assumption,
+    statement_over,
+    take_facts,
+)
 
 __all__ = ["CertificateState", "Explanation", "Progress", "explain_decision"]
 
 # Null leaf_count and course_tenant_id: the course is not known yet.
 _ENROLMENT: LiteralString = """
     select
-        enrolments.enrolled_at,
-        enrolments.active as is_enrolment_active,
-        batches.tenant_id as batch_tenant_id,
+        progress.enrolled_at,
+        progress.is_active as is_enrolment_active,
+        progress.tenant_id as batch_tenant_id,
         courses.tenant_id as course_tenant_id,
-        versions.leaf_count,
-        finished.contents_completed
-    from raw.enrolments
-    inner join raw.batches on enrolments.batch_id = batches.batch_id
-    left join intermediate.int_courses as courses on courses.course_id = %(course_id)s
-    left join intermediate.int_course_versions as versions
-        on
-            versions.course_id = %(course_id)s
-            and versions.in_force_from <= now()
-            and versions.in_force_to > now()
-    cross join lateral (
-        select count(*) as contents_completed
-        from raw.progress
-        where
-            progress.user_id = enrolments.user_id
-            and progress.batch_id = enrolments.batch_id
-            and progress.course_id = batches.course_id
-            and progress.status = 2
-    ) as finished
-    where
-        enrolments.user_id = %(user_id)s
-        and enrolments.batch_id = %(batch_id)s
-        and batches.course_id = %(course_id)s
+        progress.contents_completed,
+        progress.leaf_count,
+        progress.progress_pct
+    from ({progress}) as progress
+    left join marts.dim_course as courses on progress.course_id = courses.course_id
+    where progress.course_id = {course_id}
 """
 _DECISION: LiteralString = """
     select * from marts.fct_certificate_decisions
@@ -135,20 +125,28 @@ def explain_decision(
     """
     key: dict[str, Any] = {"user_id": user_id, "course_id": course_id, "batch_id": batch_id}
     with assumption(connection):
-        enrolment = _row(connection, _ENROLMENT, key)
+        connection.execute("insert into pg_temp.keys_in_scope values (%(user_id)s, %(batch_id)s)", key)
+        is_completion_due = bool(take_facts(connection))
+        by_facts = sql.SQL(_ENROLMENT).format(
+            progress=statement_over(connection, "fct_enrolment_progress", PROGRESS),
+            course_id=sql.Literal(course_id),
+        )
+        enrolment = _row(connection, by_facts)
         if enrolment is None:
             return None
         facts = _row(connection, _DECISION, key)
         certificate = _row(connection, _CERTIFICATE, key)
-        due, if_completed_now = _decide_again(connection, key | enrolment)
-    leaf_count, contents_completed = enrolment.pop("leaf_count"), enrolment.pop("contents_completed")
+        if not is_completion_due:
+            connection.execute(_COMPLETE_NOW, key | enrolment)
+        due, if_completed_now = _decide_again(connection, key)
+    counted = [enrolment.pop(name) for name in ("contents_completed", "leaf_count", "progress_pct")]
     return Explanation(
         **key,
         **enrolment,
         complete=facts is not None,
         is_being_decided=facts != due,
         facts=facts,
-        progress=_progress(contents_completed, leaf_count, complete=facts is not None),
+        progress=_progress(*counted, complete=facts is not None),
         decision_if_completed_now=if_completed_now if facts is None else None,
         certificate=CertificateState(**certificate) if certificate else None,
     )
@@ -158,23 +156,20 @@ def _decide_again(
     connection: Connection, key: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, Decision | None]:
     """The row that the next batch would make of the facts, if any; and the decision, at the latest now."""
-    connection.execute("insert into pg_temp.keys_in_scope values (%(user_id)s, %(batch_id)s)", key)
     connection.execute(_ASSUME_REAL_ATTACHMENTS, key)
-    if not complete_by_facts(connection):
-        connection.execute(_COMPLETE_NOW, key)
-    decided = _row(connection, sql.SQL(_DECIDED).format(decisions_over_assumptions(connection)))
+    decisions = statement_over(connection, "fct_certificate_decisions", PROGRESS, COMPLETIONS, ATTACHMENTS)
+    decided = _row(connection, sql.SQL(_DECIDED).format(decisions))
     if decided is None:
         return None, None
     is_assumed = decided.pop("is_assumed")
     return (None if is_assumed else decided), cast(Decision, decided["decision"])
 
 
-def _progress(contents_completed: int, leaf_count: int | None, *, complete: bool) -> Progress:
-    if leaf_count is None:
-        return Progress(contents_completed, None, None, None)
-    missing = 0 if complete else max(0, leaf_count - contents_completed)
-    pct = 100 if not missing else contents_completed * 100 // leaf_count
-    return Progress(contents_completed, leaf_count, missing, pct)
+def _progress(
+    contents_completed: int, leaf_count: int | None, progress_pct: int | None, *, complete: bool
+) -> Progress:
+    missing = None if leaf_count is None else 0 if complete else max(0, leaf_count - contents_completed)
+    return Progress(contents_completed, leaf_count, missing, progress_pct)
 
 
 def _row(

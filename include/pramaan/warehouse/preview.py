@@ -13,7 +13,7 @@ from psycopg import sql
 from pramaan.database.connect import Connection
 from pramaan.errors import DatabaseError
 from pramaan.warehouse.decisions import DECISIONS, Decision
-from pramaan.warehouse.what_if import assumption, decisions_over_assumptions
+from pramaan.warehouse.what_if import ATTACHMENTS, COMPLETIONS, assumption, statement_over
 
 __all__ = ["DecisionCount", "Group", "Person", "Preview", "preview_assertion"]
 
@@ -22,22 +22,18 @@ _ASSUME_COMPLETIONS: LiteralString = """
     insert into pg_temp.assumed_completions
         (user_id, course_id, batch_id, tenant_id, enrolled_at, completed_at, is_assumed)
     select
-        enrolments.user_id,
-        batches.course_id,
-        enrolments.batch_id,
-        batches.tenant_id,
-        enrolments.enrolled_at,
-        coalesce(completions.completed_at, greatest(now(), enrolments.enrolled_at)),
-        completions.completed_at is null
-    from raw.batches
-    inner join raw.enrolments on batches.batch_id = enrolments.batch_id
-    left join marts.fct_completions as completions
-        on
-            enrolments.user_id = completions.user_id
-            and enrolments.batch_id = completions.batch_id
-            and batches.course_id = completions.course_id
+        progress.user_id,
+        progress.course_id,
+        progress.batch_id,
+        progress.tenant_id,
+        progress.enrolled_at,
+        coalesce(progress.completed_at, greatest(now(), progress.enrolled_at)),
+        progress.completed_at is null
+    from marts.dim_batch as batches
+    inner join marts.fct_enrolment_progress as progress
+        on batches.batch_id = progress.batch_id and batches.course_id = progress.course_id
     where batches.course_id = %(course_id)s
-    order by enrolments.user_id, enrolments.batch_id
+    order by progress.user_id, progress.batch_id
 """
 _SCOPE: LiteralString = """
     insert into pg_temp.keys_in_scope
@@ -130,7 +126,7 @@ _ANSWER: LiteralString = """
             and counts.decision = placed.decision
             and placed.place <= {listed}
     left join lateral (
-        select users.name from raw.users where users.user_id = placed.user_id offset 0
+        select users.name from marts.dim_user as users where users.user_id = placed.user_id offset 0
     ) as recipient on true
     group by counts.is_assumed, counts.decision, counts.people, counts.would_get
 """
@@ -190,8 +186,9 @@ def preview_assertion(
     """Who among those complete or in progress would, and would not, get a certificate asserted now.
 
     `criteria_json` is what the registry would keep (`Criteria.as_json`); of each decision the first `listed`
-    people are told. Writes nothing and waits for no batch. A completion whose facts have landed but which no
-    batch has decided yet counts as in progress. A course that is not known has nobody.
+    people are told. Writes nothing and waits for no batch. Enrolments and progress are what the last batch
+    found: a completion whose facts have landed but which no batch has decided yet counts as in progress.
+    A course that is not known has nobody.
 
     Raises DatabaseError: see `pramaan.warehouse.what_if`.
     """
@@ -201,7 +198,7 @@ def preview_assertion(
         for statement in (_ASSUME_COMPLETIONS, _SCOPE, _ANALYZE, *_ASSUME_ATTACHMENTS):
             connection.execute(statement, inputs)
         answer = sql.SQL(_ANSWER).format(
-            decisions=decisions_over_assumptions(connection),
+            decisions=statement_over(connection, "fct_certificate_decisions", COMPLETIONS, ATTACHMENTS),
             attachment_id=sql.Literal(attachment_id),
             listed=sql.Literal(listed),
         )

@@ -73,6 +73,18 @@ _FACTS: Final[tuple[LiteralString, ...]] = (
 
 _OUTCOME: Final[tuple[LiteralString, ...]] = (
     """
+    insert into intermediate.int_enrolment_progress
+        (user_id, course_id, batch_id, tenant_id, contents_completed, contents_scored, mean_score, is_begun,
+         is_active, enrolled_at)
+    select enrolments.user_id, enrolments.course_id, enrolments.batch_id, {tenant},
+        {leaves} - (last.user_id is null)::integer, {leaves} - (last.user_id is null)::integer, 80, true,
+        true, enrolments.enrolled_at
+    from raw.enrolments as enrolments
+    left join raw.progress as last
+        on enrolments.user_id = last.user_id and enrolments.batch_id = last.batch_id
+            and last.content_id = 'content-' || {leaves}
+    """,
+    """
     insert into marts.fct_completions (user_id, course_id, batch_id, tenant_id, enrolled_at, completed_at)
     select enrolments.user_id, enrolments.course_id, enrolments.batch_id, {tenant}, enrolments.enrolled_at,
         last.completed_at

@@ -1,0 +1,13 @@
+{{ config(materialized='view') }}
+
+-- No CTEs: Postgres is to take it into the query that reads it (macros/view_in_place.sql).
+select
+    batch_id,
+    course_id,
+    tenant_id,
+    name,
+    enrolment_type,
+    mentor_ids,
+    start_date,
+    end_date
+from {{ ref('stg_batches') }}

@@ -1,0 +1,60 @@
+"""Tells the implementation team which feeds have stopped coming: one mail a day."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pramaan.database.connect import connect
+from pramaan.mail.addresses import Sender, addresses_in
+from pramaan.mail.ledger import queue_mail
+from pramaan.mail.messages import OverdueFeed, StaleFeeds
+from pramaan.registry.grants import team_addresses
+from pramaan.settings import Settings
+from pramaan.warehouse.freshness import StaleFeed, stale_feeds
+
+__all__ = ["in_words", "tell_of_stale_feeds"]
+
+
+def tell_of_stale_feeds(settings: Settings, *, url: str, now: datetime) -> Sequence[StaleFeed]:
+    """Find the feeds that are overdue, and queue a mail that names them; returns them.
+
+    Safe to repeat: on a day of the platform's calendar the team is told once. To `PRAMAAN_TEAM_EMAIL` or,
+    when it is empty, to the admins whose grants carry an address.
+
+    Raises DatabaseError when dbt cannot find out, SettingsError for addresses that are none.
+    """
+    stale = stale_feeds(url, target=settings.home / "dbt-freshness")
+    if not stale:
+        return stale
+    notice = StaleFeeds(
+        feeds=tuple(
+            OverdueFeed(
+                feed=one.feed,
+                loaded_at=one.loaded_at,
+                days=one.age.days,
+                allowed_days=one.allowed_days,
+                is_error=one.is_error,
+            )
+            for one in stale
+        )
+    )
+    team = addresses_in(settings.team_email, variable="PRAMAAN_TEAM_EMAIL")
+    day = f"{now.astimezone(ZoneInfo(settings.timezone)):%Y-%m-%d}"
+    with connect(url) as connection, connection.transaction():
+        recipients = team_addresses(connection, team, tenants=None)
+        mail = notice.mail(subject_key=day, recipients=recipients)
+        queue_mail(connection, mail, sender=Sender.parse(settings.mail_from))
+    return stale
+
+
+def in_words(stale: Sequence[StaleFeed]) -> str:
+    """What is overdue and what to do, for a log."""
+    feeds = "; ".join(
+        f"{one.feed} last came at {one.loaded_at:%Y-%m-%dT%H:%M:%SZ}, {one.age.days} days ago, and is "
+        f"awaited every {one.allowed_days} days"
+        for one in stale
+    )
+    return (
+        f"{feeds}. See whether the portal's export still runs and drops files into the landing folder, and "
+        "whether load_feeds is green. Limits: dbt/models/sources.yml"
+    )

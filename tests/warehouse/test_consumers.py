@@ -17,13 +17,11 @@ RELATION = re.compile(r'\b(raw|staging|intermediate|marts)"?\."?([a-z_]*)')
 
 RAW_READERS = {
     "bench": "makes feeds of its own",
-    "certificates/enqueue.py": "names as they landed",
     "certificates/gate.py": "which load a fact came with stands nowhere else",
-    "certificates/notices.py": "addresses as they landed",
+    "certificates/verdicts.py": "whether facts of a failed load are left stands nowhere else",
     "feeds": "lands them",
     "pipeline.py": "counts what landed",
     "quality": "judges what landed",
-    "registry/certificates.py": "tenants as they landed",
     "registry/printable.py": "touches every user, before there is a warehouse",
     "warehouse/decide.py": "finds the keys that a fact touches",
 }

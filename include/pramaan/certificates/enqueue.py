@@ -26,7 +26,7 @@ _ENTITLED: LiteralString = """
         {fields} as render_input
     from {decisions}
     inner join lateral (
-        select * from raw.users as users where users.user_id = decisions.user_id offset 0
+        select * from marts.dim_user as users where users.user_id = decisions.user_id offset 0
     ) as users on true
     inner join intermediate.int_course_versions as course_versions
         on decisions.course_id = course_versions.course_id

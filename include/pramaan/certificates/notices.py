@@ -31,7 +31,7 @@ _NOTICES: LiteralString = f"""
         on certificates.attachment_id = attachments.attachment_id and attachments.notify_recipients
     inner join registry.issuer_versions as issuers
         on attachments.issuer_id = issuers.issuer_id and attachments.issuer_version = issuers.version
-    inner join raw.users as users
+    inner join marts.dim_user as users
         on certificates.user_id = users.user_id and btrim(users.email) ~ %(plausible)s
     where certificates.certificate_id = any(%(certificate_ids)s) and certificates.status = 'issued'
         -- What a feed calls a name or a course is no place for a link to anywhere.

@@ -103,11 +103,11 @@ def certificates_of_user(connection: Connection, user_id: str) -> list[Certifica
 
 def tenant_of_user(connection: Connection, user_id: str) -> str | None:
     """The tenant of a user, if we know them."""
-    row = connection.execute("select tenant_id from raw.users where user_id = %s", (user_id,)).fetchone()
+    row = connection.execute("select tenant_id from marts.dim_user where user_id = %s", (user_id,)).fetchone()
     return cast(str, row[0]) if row else None
 
 
 def tenant_of_batch(connection: Connection, batch_id: str) -> str | None:
     """The tenant of a batch, if we know it."""
-    row = connection.execute("select tenant_id from raw.batches where batch_id = %s", (batch_id,)).fetchone()
+    row = connection.execute("select tenant_id from marts.dim_batch where batch_id = %s", (batch_id,)).fetchone()
     return cast(str, row[0]) if row else None

@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 from feed_files import FORMATS, LOADED_AT, NOON, World, file_bytes, sample_row
 
+from pramaan.database.connect import connect
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.load import load_waiting
+from pramaan.feeds.spec import FEEDS
 
 CONTENT = file_bytes("enrolments", [sample_row("enrolments", n) for n in range(3)], "csv")
 
@@ -79,6 +81,39 @@ def test_a_crash_between_quarantine_and_move_leaves_only_the_move(world: World) 
     assert again.status == "quarantined"
     assert (world.files("_quarantined/enrolments"), world.files("enrolments")) == ({"a.csv"}, set())
     assert world.rejects() == [(None, "missing_column")]
+
+
+def test_a_load_takes_only_the_feeds_that_it_is_asked_for(world: World) -> None:
+    event = b'{"mid":"m","eid":"X","ets":1769860800123}\n'
+    world.put("telemetry", "t.jsonl", event)
+    world.put("enrolments", "a.csv", CONTENT)
+    landing = Landing(f"file://{world.folder}")
+    assert [file.feed for file in landing.waiting(feeds=("telemetry",))] == ["telemetry"]
+    (event_file,) = load_waiting(world.connection, landing, now=lambda: LOADED_AT, feeds=("telemetry",))
+    assert (event_file.feed, event_file.status) == ("telemetry", "loaded")
+    assert world.files("enrolments") == {"a.csv"}
+    (rest,) = load_waiting(world.connection, landing, now=lambda: LOADED_AT, feeds=set(FEEDS) - {"telemetry"})
+    assert (rest.feed, rest.status) == ("enrolments", "loaded")
+
+
+def test_a_load_of_other_feeds_begins_and_ends_while_one_is_under_way(world: World) -> None:
+    """Also into the same ledger, from the same folder."""
+    world.put("enrolments", "a.csv", CONTENT)
+    world.put("telemetry", "t.jsonl", b'{"mid":"m","eid":"X","ets":1769860800123}\n')
+    landing = Landing(f"file://{world.folder}")
+    inner: list[str] = []
+
+    def load_telemetry(_: int) -> None:
+        with connect(world.url) as other:
+            found = load_waiting(other, landing, now=lambda: LOADED_AT, feeds=("telemetry",))
+            inner.extend(file.status for file in found)
+
+    outer = load_waiting(
+        world.connection, landing, now=lambda: LOADED_AT, feeds=("enrolments",), on_rows=load_telemetry
+    )
+    assert [file.status for file in outer] == ["loaded"]
+    assert inner[:1] == ["loaded"]
+    assert (world.load_count(), world.files("telemetry"), world.files("enrolments")) == (2, set(), set())
 
 
 def test_feeds_load_in_order_and_every_load_is_in_the_ledger(world: World) -> None:

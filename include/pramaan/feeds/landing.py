@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -57,13 +57,13 @@ class Landing:
         self._root = root.rstrip("/")
         self._is_local = isinstance(self._fs, LocalFileSystem)
 
-    def waiting(self) -> list[LandedFile]:
-        """The complete files, users first and telemetry last, by name.
+    def waiting(self, *, feeds: Collection[str] = FEEDS) -> list[LandedFile]:
+        """The complete files of `feeds`, users first and telemetry last, by name.
 
         Raises StoreError when a folder is there and cannot be listed.
         """
         try:
-            return [file for feed in FEEDS for file in self._files(feed)]
+            return [file for feed in FEEDS if feed in feeds for file in self._files(feed)]
         except OSError as error:
             raise StoreError(
                 f"the landing folder {self._root} cannot be listed: {error.strerror or error}. "

@@ -7,7 +7,7 @@ waits, or one already loaded.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -83,9 +83,11 @@ def load_waiting(
     landing: Landing,
     *,
     now: Callable[[], datetime],
+    feeds: Collection[str] = FEEDS,
     on_rows: Progress = lambda _: None,
 ) -> Iterator[FileLoaded]:
-    """Load every file that waits in the landing folder, yielding what became of each.
+    """Load every file of `feeds` that waits in the landing folder, yielding what became of each. Two loads
+    of different feeds may run at once, each on a connection of its own.
 
     No file holds up the others: one that cannot be used is quarantined, one that cannot be read now goes on
     waiting. Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which
@@ -93,7 +95,7 @@ def load_waiting(
     next run.
     """
     with open_judge() as judge:
-        for file in landing.waiting():
+        for file in landing.waiting(feeds=feeds):
             yield load_file(connection, landing, file, loaded_at=now(), judge=judge, on_rows=on_rows)
 
 

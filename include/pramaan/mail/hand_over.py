@@ -51,9 +51,6 @@ __all__ = ["Courier", "Sent", "send_due"]
 
 log = logging.getLogger(__name__)
 
-_SECONDS: Final = 5.0
-"""Certificates are issued by whoever sends mail: they do not wait longer for a slow mail server."""
-
 _OF_LEASE: Final = 0.8
 """For as much of its lease a mail may be on the line; the rest is for writing down what became of it."""
 
@@ -129,7 +126,7 @@ def send_due(
     server_url: str,
     kinds: Sequence[str],
     couriers: Mapping[str, Courier] = MappingProxyType({}),
-    seconds: float = _SECONDS,
+    seconds: float,
     most_bytes: int | None = None,
     lease: timedelta = LEASE,
 ) -> Sent:

@@ -20,14 +20,19 @@ _DAG_ID = "issue_certificates"
 _COUNTS = "select counts from ops.runs where scheduler_run_id = %s"
 
 _AT_HAND = (
-    "pramaan.pipeline",
     "pramaan.runs",
     "pramaan.certificates.printing",
     "pramaan.rendering.renderer",
+    "pramaan.stages.deciding",
+    "pramaan.stages.issuing",
+    "pramaan.stages.loading",
+    "pramaan.stages.mailing",
     "pramaan.orchestration.approval",
+    "pramaan.orchestration.mail",
     "pramaan.orchestration.metrics",
     "pramaan.orchestration.quality",
     "pramaan.orchestration.steps",
+    "pramaan.orchestration.telemetry",
     "airflow.sdk.execution_time.task_runner",
     "airflow.providers.standard.decorators.python",
 )
@@ -76,6 +81,8 @@ def _note(dag_run: "DagRun") -> None:
 
 def _told(counts: dict[str, int]) -> str:
     """In a line: what is zero is left out."""
+    if counts.get("gave_way"):
+        return "gave way to a run in the foreground, which does it all"
     shown = {
         "rows": "rows_loaded",
         "quarantined": "rows_quarantined",

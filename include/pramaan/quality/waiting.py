@@ -3,14 +3,23 @@
 Must stay free of heavy imports: a watcher asks every few seconds.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
 from pramaan.database.connect import Connection
+from pramaan.database.work import WorkSource
 from pramaan.quality.limits import HABIT_BEGINS_DAYS, HABIT_ENDS_DAYS
 
-__all__ = ["LARGE_LOAD_ROWS", "LONGEST_WAIT_SECONDS", "WaitingLoad", "loads_to_check", "waiting_loads"]
+__all__ = [
+    "LARGE_LOAD_ROWS",
+    "LONGEST_WAIT_SECONDS",
+    "UNCHECKED",
+    "WaitingLoad",
+    "loads_to_check",
+    "waiting_loads",
+]
 
 LARGE_LOAD_ROWS: Final = 5_000
 """So many changed rows are worth a check of their own, at once."""
@@ -87,3 +96,12 @@ def waiting_loads(connection: Connection, *, at_most: int) -> list[WaitingLoad]:
     """Loads without a verdict, the oldest first."""
     rows = connection.execute(_WAITING, (HABIT_BEGINS_DAYS, HABIT_ENDS_DAYS, at_most)).fetchall()
     return [WaitingLoad(*cast(tuple[int, str, datetime, int, int, int, bool], row)) for row in rows]
+
+
+def _pending(connection: Connection) -> Iterator[str]:
+    if loads_to_check(connection):
+        yield "loads"
+
+
+UNCHECKED: Final = WorkSource("loads", _pending)
+"""Loads that it is time to check."""

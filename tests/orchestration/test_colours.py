@@ -136,6 +136,8 @@ def test_telemetry_is_loaded_while_a_batch_holds_the_pipeline_s_lock(
         found = airflow({"runs": [{"dag": "build_metrics", "env": {}}]})
     assert [(run["state"], set(states(run).values())) for run in found] == [("success", {"success"})]
     assert connection.execute("select count(*) from raw.telemetry").fetchone() == (2,)
+    # Beside what the night's DAG is read from.
+    assert (settings.home / "run" / "metrics" / "target" / "manifest.json").exists()
     assert connection.execute(
         "select count(*) from marts.fct_report_events where kind = 'clicked'"
     ).fetchone() == (2,)

@@ -7,7 +7,7 @@ Asks a person about certificates that the gate holds, and does what the person d
 each hold; certificates `pending` again, if approved.
 
 **Schedule:** whenever the gate has held something (asset `holds`), and daily in case a wake-up was lost. A run waits for its answers, up
-to a week, while other runs ask about other holds.
+to a week, while other runs ask about other holds. A run that finds nothing to ask about is green.
 
 **To decide:** *Browse, Required Actions* in Airflow, or `pramaan gate list` and `pramaan gate approve` in a terminal. What was decided
 there first, stands.
@@ -28,6 +28,7 @@ there first, stands.
 **Owner:** implementation team; data engineering, on call, for the DAG itself.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import pendulum
@@ -50,12 +51,15 @@ from pramaan.orchestration import approval, assets, steps
     tags=["certificates", "gate"],
 )
 def approve_held_issuance() -> None:
-    @task(inlets=[assets.HOLDS])
+    @task(inlets=[assets.HOLDS], execution_timeout=timedelta(minutes=5))
     def find_holds_to_ask() -> list[dict[str, Any]]:
         return approval.find_holds_to_ask(str(get_current_context()["run_id"]))
 
     approval.HoldApproval.partial(
-        task_id="decide_hold", map_index_template="hold {{ task.hold_id }}"
+        task_id="decide_hold",
+        map_index_template="{{ 'hold ' ~ task.hold_id if task.hold_id else 'no hold' }}",
+        # Of asking and of recording the answer; between them it waits for a week.
+        execution_timeout=timedelta(minutes=10),
     ).expand_kwargs(find_holds_to_ask())
 
 

@@ -50,7 +50,8 @@ TIMEZONE = os.environ.get("PRAMAAN_TIMEZONE") or "Asia/Kolkata"
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=4),
-    default_args=steps.DEFAULT_ARGS,
+    # Of each model and test, and of what runs them all.
+    default_args=steps.DEFAULT_ARGS | {"execution_timeout": timedelta(hours=3)},
     doc_md=__doc__,
     description="Every dbt model over all keys, tested; nobody left without a certificate",
     tags=["warehouse", "dbt"],
@@ -73,7 +74,8 @@ def build_warehouse() -> None:
         operator_args={"env": {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"}, "append_env": True},
     )
 
-    @task
+    # Half an hour of it for the pipeline's lock, which a long load holds.
+    @task(execution_timeout=timedelta(hours=2))
     def enqueue_missing() -> dict[str, int]:
         return steps.enqueue_missing()
 

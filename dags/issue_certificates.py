@@ -3,32 +3,33 @@
 
 Turns what teachers finished into certificates, in micro-batches, within seconds.
 
-**In:** files in the landing folder; attachments and issuers changed since the last batch.
+**In:** files of facts in the landing folder (telemetry has `build_metrics`); attachments and issuers changed since the last batch.
 **Out:** rows in `raw`, decisions in `marts.fct_certificate_decisions`, PDFs in the store, one row per transition of a certificate in `ops.outcomes`,
 one line per run in `ops.runs`, whose counts stand in the run's note, too.
 
 **Schedule:** whenever there is something new (asset `facts`, watched by the triggerer), and every ten minutes in case a wake-up was
-lost. One run at a time; what arrives meanwhile goes into the next.
+lost. One run at a time; what arrives meanwhile goes into the next. A run that finds nothing to do is green, and its note says so.
 
 | step | does | when it runs again |
 |---|---|---|
 | `load_feeds` | loads each waiting file once, by content | loads what is left; loaded files are known by their bytes |
 | `make_decisions` | decides the keys that facts touched; what is earned becomes `pending`, or `held` by the gate; shares out what is pending | takes what is still to be decided |
 | `issue_chunk` | renders, stores and records a chunk of pending certificates | goes on with what is not recorded yet, to the same bytes |
-| `record_run` | writes the run's counts, sends mail that is due | writes them again |
-| `tell_failure` | makes the run red when a step failed | the same |
+| `record_run` | writes the run's counts, also after a step that failed, and decides no colour | writes them again |
 
 #### Triage
 
-* **May be ignored:** a skipped run (there was nothing to do, or a foreground run was at work); a single failed run, if the next one is
-  green: each run takes up whatever an earlier one left.
+* **May be ignored:** a skipped run (a run in the foreground was at work for longer than it would wait); a single failed run, if the next
+  one is green: each run takes up whatever an earlier one left.
 * **`load_feeds` red twice:** its last line names why: Postgres or the landing folder cannot be reached, or a fault of ours keeps the
   files that it names from loading. Those wait; what did load is decided. Do what it says; the next run takes them up.
 * **Rows quarantined:** nothing is lost. `select * from ops.quarantine order by quarantine_id desc` tells file, row and rule; the sender
   mends and sends them again.
 * **`issue_chunk` red with `the store cannot write`:** the disk is full or the store is away. Nothing to repeat by hand: once it is back,
   the next run issues what waits.
-* **`tell_failure` red:** it only says so; see the step that failed. The run's counts are written all the same.
+* **A step red with `AirflowTaskTimeout`:** it hung. Loaded files, decisions and recorded certificates stay; the file or certificate under
+  way is free again for the next run. Twice in a row on one file: look at the file, or at what Postgres waits for (`pg_locks`).
+* **`record_run` red in a green run:** certificates are issued all the same; only the run's line in `ops.runs` has no counts of them.
 * **Certificates `failed`:** permanent, one person each: `select certificate_id, error_class, error from registry.certificates where
   status = 'failed'`. New facts (a corrected name, say) put them back by themselves.
 * **Certificates `held`:** the gate found something out of the ordinary; `approve_held_issuance` asks a person.
@@ -46,6 +47,15 @@ from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, get_curr
 
 from pramaan.orchestration import assets, steps
 
+LOAD_LASTS = timedelta(hours=3)
+"""A file loads whole or not at all: longer than the largest that may come, of a hundred million rows."""
+
+DECIDING_LASTS = timedelta(hours=1)
+"""All decisions of a million completions take minutes; the pipeline's lock may be waited for first."""
+
+CHUNK_LASTS = timedelta(hours=1)
+"""Ten thousand certificates take less than a minute, and as many by the slow engine half an hour."""
+
 
 @dag(
     schedule=AssetOrTimeSchedule(
@@ -61,12 +71,17 @@ from pramaan.orchestration import assets, steps
     tags=["certificates", "issuance"],
 )
 def issue_certificates() -> None:
-    @task(inlets=[assets.FACTS], outlets=[assets.RAW])
+    @task(inlets=[assets.FACTS], outlets=[assets.RAW], execution_timeout=LOAD_LASTS)
     def load_feeds() -> str:
         return steps.load_feeds(str(get_current_context()["run_id"]))
 
     # Also when some files could not be loaded: what did load is decided.
-    @task(trigger_rule="none_skipped", inlets=[assets.RAW], outlets=[assets.DECISIONS])
+    @task(
+        trigger_rule="none_skipped",
+        inlets=[assets.RAW],
+        outlets=[assets.DECISIONS],
+        execution_timeout=DECIDING_LASTS,
+    )
     def make_decisions(batch: str | None) -> list[dict[str, Any]]:
         return steps.make_decisions(batch)
 
@@ -75,6 +90,7 @@ def issue_certificates() -> None:
         trigger_rule="none_skipped",
         pool="issuance",
         max_active_tis_per_dagrun=os.cpu_count(),
+        execution_timeout=CHUNK_LASTS,
         inlets=[assets.DECISIONS],
         outlets=[assets.CERTIFICATES],
     )
@@ -82,21 +98,13 @@ def issue_certificates() -> None:
         get_current_context()["chunk_name"] = chunk["name"]  # type: ignore[typeddict-unknown-key]
         return steps.issue_chunk(batch, limit=chunk["limit"])
 
-    # Also after a step that failed: the run's line tells what was done.
-    @task(trigger_rule="all_done")
-    def record_run(batch: str | None) -> dict[str, int]:
-        return steps.record_run(batch)
-
-    # A run's colour is that of its last tasks.
-    @task(trigger_rule="one_failed", retries=0)
-    def tell_failure() -> None:
-        steps.tell_failure()
+    @task(execution_timeout=timedelta(minutes=5))
+    def record_run() -> dict[str, int]:
+        return steps.record_run(str(get_current_context()["run_id"]))
 
     batch = load_feeds()
-    chunks = make_decisions(batch)
-    done = issue_chunk.partial(batch=batch).expand(chunk=chunks)
-    done >> record_run(batch)
-    [batch, chunks, done] >> tell_failure()
+    # A teardown also runs after a step that failed, and leaves the run's colour to the steps.
+    issue_chunk.partial(batch=batch).expand(chunk=make_decisions(batch)) >> record_run().as_teardown()
 
 
 issue_certificates()

@@ -7,15 +7,15 @@ Builds the progress reports that people ask for, and mails them, within thirty m
 warehouse. **Out:** files in the store under `reports/`, mails (`ops.mails`), the request's state: `sent` once the mail server has taken the
 whole mail over, or `failed` with its words.
 
-**Schedule:** whenever a report waits (asset `reports`), and every five minutes in case a wake-up was lost. Runs may overlap; a request is
-only ever in one builder's hands.
+**Schedule:** whenever a report waits (asset `reports`), and every ten minutes in case a wake-up was lost. Runs may overlap; a request is
+only ever in one builder's hands. A run that finds nothing to do is green.
 
 **To ask for one here:** *Trigger*, and say which batch. It goes to your own address unless you name another of an allowed domain.
 
 | step | does | when it runs again |
 |---|---|---|
 | `take_requests` | writes down what the form asks for and what schedules say is due; tells the team what is late | a request under way is not written twice |
-| `build_and_send` | builds, stores and mails until nothing waits; of two builders, one takes small reports only | takes up what a dead builder left, hands over what is built |
+| `build_and_send` | builds, stores and mails until nothing waits; two build at once, one of them small reports only | takes up what a dead builder left, hands over what is built |
 
 #### Triage
 
@@ -26,8 +26,7 @@ only ever in one builder's hands.
 * **Requests `failed`:** `select request_id, error_class, error from ops.report_requests where status = 'failed'`. `builder_died`: look for
   the kernel's out-of-memory messages. `given_up`: it was tried for a day, and `error` says what was away. Its
   address was told by mail, unless the mail server refused it or never answered.
-* **A mail said *late* or *broken*:** a report has waited for twenty or thirty minutes. Is this DAG paused, the pool `reports` full, or the
-  scheduler down? `pramaan report BATCH --to ADDRESS` builds and sends without Airflow.
+* **A mail said *late* or *broken*:** a report has waited for twenty or thirty minutes. Is this DAG paused, or the scheduler down? `pramaan report BATCH --to ADDRESS` builds and sends without Airflow.
 
 **Owner:** data engineering, on call.
 """
@@ -51,7 +50,7 @@ from pramaan.orchestration import assets, reports, steps
 
 @dag(
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("*/5 * * * *", timezone="UTC"), assets=[assets.REPORTS]
+        timetable=CronTriggerTimetable("5-59/10 * * * *", timezone="UTC"), assets=[assets.REPORTS]
     ),
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -73,7 +72,7 @@ from pramaan.orchestration import assets, reports, steps
     tags=["reports"],
 )
 def send_reports() -> None:
-    @task(inlets=[assets.REPORTS])
+    @task(inlets=[assets.REPORTS], execution_timeout=timedelta(minutes=5))
     def take_requests() -> list[str]:
         context = get_current_context()
         run = context["dag_run"]
@@ -87,7 +86,6 @@ def send_reports() -> None:
         )
 
     @task(
-        pool="reports",
         # A store or a mail server that hangs; what was under way is taken up again.
         execution_timeout=timedelta(minutes=20),
         map_index_template="builder {{ builder_name }}",

@@ -101,7 +101,6 @@ def test_every_pool_of_a_dag_is_made_in_containers_and_on_a_single_machine() -> 
     used = set(re.findall(r'pool="(\w+)"', dags))
 
     assert used == set(POOLS) == set(re.findall(r"airflow pools set (\w+) ", script))
-    assert f"pools set reports {POOLS['reports']} " in script
 
 
 def test_the_home_is_that_of_the_image(services: dict[str, dict[str, Any]]) -> None:

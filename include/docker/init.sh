@@ -6,7 +6,6 @@ set -euo pipefail
 airflow db migrate
 # Tasks of a pool that is not there are never scheduled.
 airflow pools set issuance "$(nproc)" "Made by Pramaan"
-airflow pools set reports 2 "Made by Pramaan"
 pramaan prepare --first-admin admin
 
 # Airflow's sign-in reads this file; without it, it would make a password up and print it to its log.

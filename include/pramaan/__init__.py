@@ -6,7 +6,8 @@ Rooms, each of which knows only those below it (proven by the import contracts i
     bench                 every figure in BENCHMARKS.md
     host                  the processes on this machine: Postgres, supervisor, Airflow's settings
     sample                the bundled sample feeds
-    web, pipeline, watch  the API and its pages; one run: load -> decide -> issue; when there is work
+    web, pipeline, work   the API and its pages; the stages bound to one home; what there is to do, by DAG
+    stages                a run's stages, each alone: prepare, load, decide, issue, send mail, count
     certificates          decisions -> past the gate -> pending certificates -> PDFs in the store -> recorded
     reports               progress of a batch: asked for, built, mailed, and never called sent before that
     freshness             feeds that have stopped coming, told to the team
@@ -17,7 +18,8 @@ Rooms, each of which knows only those below it (proven by the import contracts i
     feeds                 landing folder -> raw tables
     mail, runs, store     what is to be sent, in a ledger, and from there to a mail server; the ledger of
                           runs; the object store
-    database              connections, migrations, the pipeline's lock
+    watch                 tells when a source of work has some; knows no room that has
+    database              connections, migrations, locks, what a source of work is
     checking              templates vetted before they are trusted, in a child process within limits
     rendering             fields and a template -> one PDF; the only room that knows WeasyPrint
     settings              the environment, parsed once

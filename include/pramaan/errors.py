@@ -4,7 +4,7 @@
     ├── SettingsError         the environment says something that cannot be used
     ├── HostError             this machine lacks something: a port, a package, a right, disk space
     ├── DatabaseError         Postgres cannot be reached, or is not migrated
-    ├── PipelineBusyError     another run holds the pipeline's lock
+    ├── PipelineBusyError     another run holds the pipeline's lock, or telemetry's
     ├── FeedError             a file or a feed cannot be used as a whole
     ├── LoadError             files could not be loaded by a fault of ours; they wait
     ├── BusyError             too much of the same is under way here: transient
@@ -55,7 +55,7 @@ class DatabaseError(PramaanError):
 
 
 class PipelineBusyError(PramaanError):
-    """Another run holds the pipeline's lock."""
+    """Another run holds the pipeline's lock, or telemetry's."""
 
 
 class BusyError(PramaanError):

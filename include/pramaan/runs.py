@@ -10,14 +10,17 @@ from psycopg.rows import class_row
 
 from pramaan.database.connect import Connection
 
-__all__ = ["Measures", "Trigger", "finish_run", "measure", "note_counts", "start_run"]
+__all__ = ["Measures", "Trigger", "find_run", "finish_run", "measure", "note_counts", "start_run"]
 
 Trigger = Literal["foreground", "airflow"]
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What whoever is on call looks at first; seconds are None when nothing waits, or nothing was done."""
+    """What whoever is on call looks at first; seconds are None when nothing waits, or nothing was done.
+
+    The last run is the last that did anything.
+    """
 
     changed_keys: int
     certificates_pending: int
@@ -66,7 +69,8 @@ _MEASURE: LiteralString = """
     with last_run as (
         select counts, round(extract(epoch from finished_at - started_at), 1)::float as seconds
         from ops.runs
-        where finished_at is not null
+        -- Most runs of a quiet day find nothing to do, or leave it to another.
+        where finished_at is not null and counts @? '$.keyvalue() ? (@.key != "gave_way" && @.value > 0)'
         order by started_at desc
         limit 1
     )
@@ -104,6 +108,13 @@ def start_run(
     """A line in `ops.runs`, or the one that this run of Airflow's began before; returns its id."""
     row = connection.execute(_START, (trigger, scheduler_run_id, history)).fetchone()
     return cast(UUID, row[0])  # type: ignore[index]
+
+
+def find_run(connection: Connection, scheduler_run_id: str) -> UUID | None:
+    """The line of this run of Airflow's, if it has begun one."""
+    query = "select run_id from ops.runs where scheduler_run_id = %s"
+    row = connection.execute(query, (scheduler_run_id,)).fetchone()
+    return cast(UUID, row[0]) if row else None
 
 
 def note_counts(connection: Connection, run_id: UUID, counts: Mapping[str, int]) -> None:

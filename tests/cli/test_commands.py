@@ -58,6 +58,20 @@ def test_feeds_to_certificates_by_four_commands(
     assert again["totals"]["certificates"] == {"issued": 3}
 
 
+def test_a_load_in_the_foreground_takes_telemetry_along(
+    environment: dict[str, str], settings: Settings, tmp_path: Path
+) -> None:
+    brought = feeds(settings, tmp_path, 1)
+    (brought / "telemetry").mkdir()
+    (brought / "telemetry" / "events.jsonl").write_text('{"mid":"m","eid":"X","ets":1769860800123}\n')
+    loaded = call(environment, "load", brought, "--json")
+    assert loaded.returncode == 0, loaded.stderr
+    said = json.loads(loaded.stdout)
+    assert (said["run"]["files_loaded"], said["totals"]["rows"]["telemetry"]) == (6, 1)
+    seen = json.loads(call(environment, "status", "--json").stdout)
+    assert (seen["waiting"]["files"], set(seen["due"].values())) == (0, {0})
+
+
 MISTAKES = {
     "unknown course": (
         ("attach", "nowhere", "--template", "classic", "--issuer", "x"),

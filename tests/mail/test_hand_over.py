@@ -38,6 +38,7 @@ from pramaan.mail.messages import KINDS, NOTICE_KINDS, REPORT_KINDS
 from pramaan.settings import Settings
 from worlds import database_url
 
+ENOUGH_SECONDS = 60.0
 DUE_AGAIN = "update ops.mails set next_attempt_at = now()"
 
 
@@ -49,6 +50,7 @@ def send(connection: Connection, port: int, *, lease: timedelta = LEASE, **chang
         settings=settings,
         server_url=f"smtp://127.0.0.1:{port}",
         kinds=tuple(KINDS),
+        seconds=ENOUGH_SECONDS,
         lease=lease,
     )
 

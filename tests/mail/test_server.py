@@ -23,7 +23,7 @@ def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
 
 def send(connection: Connection, url: str) -> Sent:
     settings = Settings(mail_from="certificates@example.org")
-    return send_due(connection, settings=settings, server_url=url, kinds=tuple(KINDS))
+    return send_due(connection, settings=settings, server_url=url, kinds=tuple(KINDS), seconds=60.0)
 
 
 def with_sign_in(context: ssl.SSLContext) -> dict[str, object]:

@@ -132,6 +132,7 @@ def send(
         settings=settings,
         server_url=f"smtp://127.0.0.1:{port}",
         kinds=kinds,
+        seconds=60.0,
         couriers={"progress_report": courier or ReportCourier(store, sender=SENDER, timezone=ZONE)},
         most_bytes=most_bytes,
     )

@@ -99,10 +99,10 @@ def grant_add(*, username: str, role: str, tenant_id: str | None, email: str | N
 @_tenant_option
 def grant_remove(*, username: str, role: str, tenant_id: str | None) -> None:
     """Take a role back, from the next request on."""
-    from pramaan.cli.workplace import open_pipeline, operator
+    from pramaan.cli.workplace import open_registry, operator
     from pramaan.registry.grants import Grant, remove_grant
 
-    with open_pipeline().connect() as connection:
+    with open_registry() as connection:
         remove_grant(connection, Grant(username, cast(Role, role), tenant_id), by=operator())
     click.echo(f"{username} is {role} no longer.")
 
@@ -114,10 +114,10 @@ def grant_list(*, as_json: bool) -> None:
     from dataclasses import asdict
 
     from pramaan.cli.console import print_json
-    from pramaan.cli.workplace import open_pipeline
+    from pramaan.cli.workplace import open_registry
     from pramaan.registry.grants import list_grants
 
-    with open_pipeline().connect() as connection:
+    with open_registry() as connection:
         grants = list_grants(connection)
     if as_json:
         print_json([asdict(one) for one in grants])
@@ -127,10 +127,10 @@ def grant_list(*, as_json: bool) -> None:
 
 
 def _add(username: str, role: str, tenant_id: str | None, email: str | None) -> bool:
-    from pramaan.cli.workplace import open_pipeline, operator
+    from pramaan.cli.workplace import open_registry, operator
     from pramaan.registry.grants import Grant, add_grant, is_tenant_known
 
-    with open_pipeline().connect() as connection:
+    with open_registry() as connection:
         if tenant_id and not is_tenant_known(connection, tenant_id):
             told = f"No course, batch or issuer belongs to tenant {tenant_id} yet; check how it is spelt."
             click.echo(told, err=True)

@@ -27,9 +27,9 @@ def gate() -> None:
 def list_(*, state: str | None, as_json: bool) -> None:
     """Say what is or was held: by hold and course, with the reason and who decided."""
     from pramaan.certificates.holds import list_holds
-    from pramaan.cli.workplace import open_pipeline
+    from pramaan.cli.workplace import open_registry
 
-    with open_pipeline().connect() as connection:
+    with open_registry() as connection:
         holds = list_holds(connection, state=state)  # type: ignore[arg-type] # one of the choices
     if as_json:
         print_json([asdict(hold) for hold in holds])
@@ -49,10 +49,11 @@ def _decision(name: str) -> click.Command:
     @json_option
     def decide(hold_id: int, *, course_id: str | None, remark: str | None, as_json: bool) -> None:
         from pramaan.certificates.holds import decide_hold
-        from pramaan.cli.workplace import open_pipeline, operator
+        from pramaan.cli.workplace import open_registry, operator
+        from pramaan.settings import load_settings
 
-        pipeline = open_pipeline()
-        with pipeline.connect() as connection, connection.transaction():
+        settings = load_settings()
+        with open_registry(settings) as connection, connection.transaction():
             decided = [
                 decide_hold(
                     connection,
@@ -60,7 +61,7 @@ def _decision(name: str) -> click.Command:
                     course,
                     approve=name == "approve",
                     by=operator(),
-                    timezone=pipeline.timezone,
+                    timezone=settings.timezone,
                     remark=remark,
                 )
                 for course in _courses(connection, hold_id, course_id=course_id)

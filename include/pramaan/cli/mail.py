@@ -22,10 +22,10 @@ def mail() -> None:
 @json_option
 def list_(*, kind: str | None, limit: int, as_json: bool) -> None:
     """Show the mails that failed, then those that wait, and why."""
-    from pramaan.cli.workplace import open_pipeline
+    from pramaan.cli.workplace import open_registry
     from pramaan.mail.ledger import list_unsent
 
-    with open_pipeline().connect() as connection:
+    with open_registry() as connection:
         mails = [asdict(one) for one in list_unsent(connection, kind=kind, limit=limit + 1)]
     if as_json:
         print_json(mails[:limit])
@@ -47,11 +47,11 @@ def retry(*, mail_ids: tuple[int, ...], is_all: bool) -> None:
 
     For once its cause is mended: an address that a server refused will be refused again.
     """
-    from pramaan.cli.workplace import open_pipeline
+    from pramaan.cli.workplace import open_registry
     from pramaan.mail.ledger import retry_failed
 
     if is_all == bool(mail_ids):
         raise click.UsageError("say which mails (see `pramaan mail list`), or --all")
-    with open_pipeline().connect() as connection:
+    with open_registry() as connection:
         count = retry_failed(connection, None if is_all else mail_ids)
     click.echo(f"Queued again: {count:,}.")

@@ -3,13 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
+from pramaan.database.connect import connect
 from pramaan.errors import DatabaseError
 from pramaan.feeds.landing import Landing
 from pramaan.host.platform import running
 from pramaan.host.postgres import embedded_database_url
-from pramaan.pipeline import Pipeline
 from pramaan.runs import measure
 from pramaan.settings import Settings
+from pramaan.work import work_sources
 
 __all__ = ["overview"]
 
@@ -35,12 +36,16 @@ def overview(settings: Settings) -> dict[str, Any]:
     waiting: dict[str, Any] = {"files": len(Landing(settings.landing_url).waiting())}
     failed: dict[str, Any] = {}
     try:
-        with Pipeline(settings, url=url).connect() as connection:
+        with connect(url) as connection:
             measures = asdict(measure(connection))
             counts = connection.execute(_FAILED).fetchone() or ()
+            due = {
+                work: sum(1 for source in sources for _ in source.pending(connection))
+                for work, sources in work_sources(settings, url=url).items()
+            }
     except DatabaseError:
         waiting["database"] = "down; any command starts it"
-        measures = {}
+        measures, due = {}, {}
     else:
         waiting |= {name: measures[name] for name in _WAITING}
         failed |= {"certificates_failed": measures["certificates_failed"]}
@@ -52,7 +57,7 @@ def overview(settings: Settings) -> dict[str, Any]:
             )
         )
     last_run = {name: measures.get(f"last_{name}") for name in ("batch_size", "run_seconds")}
-    seen = {"processes": processes, "waiting": waiting, "failed": failed, "last_run": last_run}
+    seen = {"processes": processes, "waiting": waiting, "due": due, "failed": failed, "last_run": last_run}
     return {"where": where, **seen, **where}
 
 

@@ -100,6 +100,7 @@ def status(*, as_json: bool) -> None:
     print_table("Where", seen["where"] | {"database_url": _without_password(seen["database_url"])})
     print_table("Processes", seen["processes"])
     print_table("Waits", _known(seen["waiting"]))
+    print_table("Due, and in nobody's hands", seen["due"])
     print_table("Failed", seen["failed"])
     print_table("Last run", _known(seen["last_run"]))
 

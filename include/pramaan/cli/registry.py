@@ -45,11 +45,11 @@ def issuer_add(file: Path) -> None:
     JPEG or SVG). The same details again change nothing; other details make a new version, which applies to
     completions from now on.
     """
-    from pramaan.cli.workplace import open_pipeline, operator
+    from pramaan.cli.workplace import open_registry, operator
     from pramaan.registry.issuers import record_issuer
 
     described = read_issuer(file)
-    with open_pipeline().connect() as connection:
+    with open_registry() as connection:
         recorded = record_issuer(connection, described, by=operator())
     click.echo(
         f"Issuer {recorded.issuer_id} of tenant {recorded.tenant_id}: version {recorded.version} is in force."
@@ -107,11 +107,11 @@ def attach(
 @click.option("--reason", help="Why; required for an instant in the past.")
 def detach(course: str, *, valid_to: datetime | None, reason: str | None) -> None:
     """Remove the certificate from COURSE. What was earned before stays earned."""
-    from pramaan.cli.workplace import open_pipeline, operator
+    from pramaan.cli.workplace import open_registry, operator
     from pramaan.registry import assertions
 
     until = _since(valid_to, reason)
-    with open_pipeline().connect() as connection:
+    with open_registry() as connection:
         attachment = assertions.detach(connection, course, valid_to=until, by=operator(), reason=reason)
     click.echo(f"Course {course} has no certificate from {attachment.valid_to} on.")
 

@@ -1,4 +1,4 @@
-"""Connections to Postgres, and the lock that keeps two pipeline runs apart.
+"""Connections to Postgres, and the locks that keep two runs of a kind apart.
 
 A connection is always UTC and never autocommits by surprise. Foreign errors become DatabaseError here, once.
 """
@@ -11,7 +11,15 @@ import psycopg
 
 from pramaan.errors import DatabaseError, PipelineBusyError
 
-__all__ = ["PIPELINE_LOCK", "RULES_LOCK", "Connection", "connect", "pipeline_lock"]
+__all__ = [
+    "PIPELINE_LOCK",
+    "RULES_LOCK",
+    "TELEMETRY_LOCK",
+    "Connection",
+    "connect",
+    "pipeline_lock",
+    "telemetry_lock",
+]
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -24,10 +32,16 @@ _PATIENCE: Final[dict[str, Any]] = {
 }
 
 PIPELINE_LOCK = 0x5072616D61616E01
-"""Advisory lock held while feeds load and decisions are made."""
+"""Advisory lock held while facts load and decisions are made."""
 
 RULES_LOCK = 0x5072616D61616E02
 """Advisory transaction lock held while rule tables are written: by a batch, or by dbt (see dbt/macros)."""
+
+TELEMETRY_LOCK = 0x5072616D61616E06
+"""Advisory lock held while telemetry loads, which nothing is decided by."""
+
+LONGEST_LOCK_WAIT_SECONDS: Final = 900
+"""For a lock that another session holds: longer than any of ours is held, and no statement waits for ever."""
 
 
 @contextmanager
@@ -40,11 +54,19 @@ def connect(url: str, *, application: str = "pramaan") -> Iterator[Connection]:
     try:
         with psycopg.connect(url, application_name=application, autocommit=True, **_PATIENCE) as connection:
             connection.execute("set timezone to 'UTC'")
+            connection.execute(
+                "select set_config('lock_timeout', %s, false)", (f"{LONGEST_LOCK_WAIT_SECONDS}s",)
+            )
             yield connection
     except psycopg.errors.DeadlockDetected as error:
         raise DatabaseError(
             "two transactions waited for each other, and Postgres ended this one. What was under way is "
             "undone; run it again."
+        ) from error
+    except psycopg.errors.LockNotAvailable as error:
+        raise DatabaseError(
+            f"another session has held a lock for {LONGEST_LOCK_WAIT_SECONDS} seconds. What was under way is "
+            "undone; see `pg_locks`, and run it again."
         ) from error
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -60,31 +82,48 @@ def connect(url: str, *, application: str = "pramaan") -> Iterator[Connection]:
 
 
 @contextmanager
-def pipeline_lock(connection: Connection, *, wait_seconds: float | None = None) -> Iterator[None]:
+def pipeline_lock(
+    connection: Connection, *, wait_seconds: float = LONGEST_LOCK_WAIT_SECONDS
+) -> Iterator[None]:
     """Hold the pipeline's lock for the block, as a session lock that dies with the connection.
 
-    Waits `wait_seconds`, for ever when None, not at all when 0. Raises PipelineBusyError when it is not had.
+    Waits `wait_seconds`, not at all when 0. Raises PipelineBusyError when it is not had.
     """
+    with _session_lock(connection, PIPELINE_LOCK, "the pipeline's lock", wait_seconds=wait_seconds):
+        yield
+
+
+@contextmanager
+def telemetry_lock(
+    connection: Connection, *, wait_seconds: float = LONGEST_LOCK_WAIT_SECONDS
+) -> Iterator[None]:
+    """Hold telemetry's lock for the block; as `pipeline_lock`, beside which it is held by others."""
+    with _session_lock(connection, TELEMETRY_LOCK, "telemetry's lock", wait_seconds=wait_seconds):
+        yield
+
+
+@contextmanager
+def _session_lock(connection: Connection, key: int, name: str, *, wait_seconds: float) -> Iterator[None]:
     if wait_seconds == 0:
-        row = connection.execute("select pg_try_advisory_lock(%s)", (PIPELINE_LOCK,)).fetchone()
+        row = connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone()
         if not (row and row[0]):
-            raise PipelineBusyError("another run is under way; this one has nothing to add")
+            raise PipelineBusyError(f"another run holds {name}; this one has nothing to add")
     else:
-        _wait_for_lock(connection, wait_seconds=wait_seconds)
+        _wait_for_lock(connection, key, name, wait_seconds=wait_seconds)
     try:
         yield
     finally:
         if not connection.closed:
-            connection.execute("select pg_advisory_unlock(%s)", (PIPELINE_LOCK,))
+            connection.execute("select pg_advisory_unlock(%s)", (key,))
 
 
-def _wait_for_lock(connection: Connection, *, wait_seconds: float | None) -> None:
+def _wait_for_lock(connection: Connection, key: int, name: str, *, wait_seconds: float) -> None:
     with connection.transaction():
-        milliseconds = 0 if wait_seconds is None else max(1, int(wait_seconds * 1000))
+        milliseconds = max(1, int(wait_seconds * 1000))
         connection.execute("select set_config('lock_timeout', %s, true)", (str(milliseconds),))
         try:
-            connection.execute("select pg_advisory_lock(%s)", (PIPELINE_LOCK,))
+            connection.execute("select pg_advisory_lock(%s)", (key,))
         except psycopg.errors.LockNotAvailable as error:
             raise PipelineBusyError(
-                f"another run has held the pipeline's lock for {wait_seconds:g} seconds; try again later"
+                f"another run has held {name} for {wait_seconds:g} seconds; try again later"
             ) from error

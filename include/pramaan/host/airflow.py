@@ -17,7 +17,6 @@ from pydantic import SecretStr
 from pramaan.host.home import read_secret, write_private
 from pramaan.host.supervisor import Program
 from pramaan.settings import PROJECT_ROOT
-from pramaan.warehouse.dbt import dbt_environment
 
 if TYPE_CHECKING:
     from pramaan.settings import Settings
@@ -75,6 +74,9 @@ def airflow_environment(
     `secrets` maps names of `pramaan.host.home` to values. `inherited` is the environment of whoever starts
     them: `AIRFLOW__...` in it wins over our tuning, never over what ties the parts of this home together.
     """
+    # Every command starts with this module, and few of them need the warehouse.
+    from pramaan.warehouse.dbt import dbt_environment
+
     kept = {name: value for name, value in inherited.items() if name.startswith(_FORWARDED)}
     folders = [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
     return (

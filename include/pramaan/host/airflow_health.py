@@ -16,7 +16,6 @@ import psycopg
 from pramaan.errors import HostError
 from pramaan.host.airflow import AIRFLOW_GROUP
 from pramaan.host.home import write_private
-from pramaan.reports.builders import MOST_BUILDERS
 
 if TYPE_CHECKING:
     from pramaan.host.supervisor import ProcessRecord
@@ -32,7 +31,7 @@ _HEALTH: Final = {
 }
 """What Airflow's health page calls a part -> its program."""
 
-POOLS: Final = {"issuance": os.cpu_count() or 1, "reports": MOST_BUILDERS}
+POOLS: Final = {"issuance": os.cpu_count() or 1}
 """Pools that tasks run in, with their slots; `include/docker/init.sh` makes them in containers."""
 
 

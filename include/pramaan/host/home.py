@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from pramaan.errors import HostError
-from pramaan.feeds.spec import FEEDS
 
 if TYPE_CHECKING:
     from pramaan.settings import Settings
@@ -122,7 +121,10 @@ def _private_folders(settings: "Settings") -> list[Path]:
     folders += [settings.outbox, *(settings.outbox / name for name in ("tmp", "new", "cur"))]
     if not settings.store:
         folders.append(home / "store")
-    if not settings.landing:
+    if not settings.landing and not (home / "landing").exists():
+        # Once: whoever only looks up a grant need not know the feeds.
+        from pramaan.feeds.spec import FEEDS
+
         folders += [home / "landing", *(home / "landing" / feed for feed in FEEDS)]
     return folders
 

@@ -52,9 +52,6 @@ __all__ = ["Courier", "Sent", "send_due", "send_or_wait"]
 
 log = logging.getLogger(__name__)
 
-_SECONDS: Final = 5.0
-"""Certificates are issued by whoever sends mail: they do not wait longer for a slow mail server."""
-
 _OF_LEASE: Final = 0.8
 """For as much of its lease a mail may be on the line; the rest is for writing down what became of it."""
 
@@ -124,7 +121,7 @@ def send_due(
     server_url: str,
     kinds: Sequence[str],
     couriers: Mapping[str, Courier] = MappingProxyType({}),
-    seconds: float = _SECONDS,
+    seconds: float,
     most_bytes: int | None = None,
     lease: timedelta = LEASE,
 ) -> Sent:
@@ -174,7 +171,7 @@ def send_or_wait(
     server_url: Callable[[], str | None],
     kinds: Sequence[str],
     couriers: Mapping[str, Courier] = MappingProxyType({}),
-    seconds: float = _SECONDS,
+    seconds: float,
     most_bytes: int | None = None,
 ) -> Sent:
     """What `send_due` does, for whoever goes on when mail cannot go now: without a server, and while it is

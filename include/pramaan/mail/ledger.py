@@ -28,6 +28,7 @@ __all__ = [
     "UnsentMail",
     "claim_mail",
     "count_due",
+    "count_queued",
     "is_being_sent",
     "list_unsent",
     "open_sender",
@@ -242,6 +243,13 @@ def open_sender(connection: Connection) -> AbstractContextManager[int]:
     return _QUEUE.open_holder(connection)
 
 
+def count_queued(connection: Connection, *, kinds: Sequence[str]) -> int:
+    """How many mails of these kinds wait, due or not."""
+    query = "select count(*) from ops.mails where status = 'queued' and kind = any(%s)"
+    row = connection.execute(query, (list(kinds),)).fetchone()
+    return cast(int, row[0]) if row else 0
+
+
 def claim_mail(
     connection: Connection,
     *,
@@ -311,14 +319,14 @@ def release(connection: Connection, claimed: Claimed, *, error_class: str, error
     connection.execute(_RELEASE, {**_key(claimed), "error_class": error_class, "error": error})
 
 
-def postpone_due(connection: Connection, *, kinds: Sequence[str]) -> None:
-    """Let all of these kinds that is due wait a minute: the server is away, and nobody is to ask it again at
-    once.
-    """
+def postpone_due(
+    connection: Connection, *, kinds: Sequence[str], wait: timedelta = timedelta(minutes=1)
+) -> None:
+    """Let all of these kinds that is due wait: the server is away, and nobody is to ask it again at once."""
     connection.execute(
-        "update ops.mails set next_attempt_at = now() + interval '1 minute' "
+        "update ops.mails set next_attempt_at = now() + %s "
         "where status = 'queued' and next_attempt_at <= now() and kind = any(%s)",
-        (list(kinds),),
+        (wait, list(kinds)),
     )
 
 

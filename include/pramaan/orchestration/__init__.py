@@ -2,6 +2,9 @@
 
 steps      the steps of issue_certificates and build_warehouse, and what every DAG shares
 quality    the steps of check_quality
+mail       the step of send_mail
+reports    the steps of send_reports
+telemetry  the steps of build_metrics
 approval   what approve_held_issuance asks, and what comes of the answer
 assets     the data between the DAGs, and what wakes them
 triggers   watches for work, in the triggerer
@@ -9,5 +12,5 @@ executor   LocalExecutor, but it does not outlive the death of one of its proces
 listener   what the scheduler does for us: modules at hand, notes on runs
 metrics    what Airflow's own metrics carry of issuance
 sign_in    who calls the API, as Airflow's auth manager says
-workplace  where a part of Airflow works: the pipeline that its environment names
+workplace  where a part of Airflow works: the home and the database that its environment names
 """

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
 
-from pramaan.orchestration.workplace import open_pipeline
+from pramaan.orchestration.workplace import workplace
 
 if TYPE_CHECKING:
     from pramaan.certificates.holds import Hold
@@ -24,25 +24,27 @@ LATER: Final = "Ask again"
 
 _ASKED_AT_ONCE: Final = 200
 _LONGEST_SHOWN: Final = 80
+_NO_HOLD: Final[dict[str, Any]] = {"hold_id": 0, "course_id": "", "expected": 0}
 
 
 def find_holds_to_ask(scheduler_run_id: str) -> list[dict[str, Any]]:
-    """Take the holds that nobody was asked about yet; returns their keys and counts.
+    """Take the holds that nobody was asked about yet; returns their keys and counts, or the key of no hold,
+    since Airflow skips a task that is mapped over nothing.
 
-    Skips when there is none. Tried again, a run takes the same holds.
+    Tried again, a run takes the same holds.
     """
     from pramaan.certificates.holds import claim_holds_to_ask
+    from pramaan.stages.deciding import tell_team
 
-    pipeline = open_pipeline()
-    with pipeline.connect() as connection:
+    place = workplace()
+    with place.connect() as connection:
         holds = claim_holds_to_ask(connection, asked_by=scheduler_run_id, limit=_ASKED_AT_ONCE)
         # Again, for a hold whose mail could not be written before; the ledger knows which has one.
-        pipeline.tell_team(connection)
-    if not holds:
-        raise AirflowSkipException("nothing is held that nobody was asked about")
-    return [
+        tell_team(connection, place.settings)
+    keys = [
         {"hold_id": hold.hold_id, "course_id": hold.course_id, "expected": hold.candidates} for hold in holds
     ]
+    return keys or [_NO_HOLD]
 
 
 class HoldApproval(HITLOperator):  # type: ignore[misc] # Airflow is not followed
@@ -67,13 +69,18 @@ class HoldApproval(HITLOperator):  # type: ignore[misc] # Airflow is not followe
         self.expected = expected
 
     def execute(self, context: Any) -> Any:
-        """Ask, in words made from the hold as it stands; nothing in them is of a person."""
+        """Ask, in words made from the hold as it stands; nothing in them is of a person.
+
+        Of no hold, and of one that was decided meanwhile, there is nothing to ask: returns what is known.
+        """
         from pramaan.certificates.holds import get_hold
 
-        with open_pipeline().connect() as connection:
+        if not self.hold_id:
+            return "nothing to ask"
+        with workplace().connect() as connection:
             hold = get_hold(connection, self.hold_id, self.course_id)
         if hold.state != "waiting":
-            raise AirflowSkipException(f"hold {hold.hold_id} was {hold.state} by {hold.decided_by}")
+            return f"{hold.state} by {hold.decided_by}"
         self.subject = f"{self.expected:,} certificates are held: hold {hold.hold_id}, {hold.rule}"
         self.body = _told(hold, expected=self.expected)
         return super().execute(context)
@@ -92,8 +99,8 @@ def _record(hold_id: int, course_id: str, expected: int, answer: Mapping[str, An
     from pramaan.registry.changes import Actor
 
     (choice,) = answer["chosen_options"]
-    pipeline = open_pipeline()
-    with pipeline.connect() as connection:
+    place = workplace()
+    with place.connect() as connection:
         hold = get_hold(connection, hold_id, course_id)
         username = str((answer["responded_by_user"] or {}).get("name") or "")
         if choice == LATER:
@@ -115,7 +122,7 @@ def _record(hold_id: int, course_id: str, expected: int, answer: Mapping[str, An
                 course_id,
                 approve=choice == APPROVE,
                 by=Actor(username, "airflow"),
-                timezone=pipeline.timezone,
+                timezone=place.settings.timezone,
                 expected=expected,
             ).state
         except RegistryError as error:

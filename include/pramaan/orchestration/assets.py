@@ -8,7 +8,18 @@ from airflow.sdk import Asset, AssetWatcher
 
 from pramaan.orchestration.triggers import WorkTrigger
 
-__all__ = ["CERTIFICATES", "DECISIONS", "FACTS", "HOLDS", "LOADS", "RAW", "REPORTS"]
+__all__ = [
+    "CERTIFICATES",
+    "DECISIONS",
+    "EVENTS",
+    "FACTS",
+    "HOLDS",
+    "LOADS",
+    "MAIL",
+    "RAW",
+    "REPORTS",
+    "TELEMETRY",
+]
 
 
 FACTS = Asset(
@@ -16,7 +27,10 @@ FACTS = Asset(
     uri="pramaan://facts",
     watchers=[AssetWatcher(name="facts", trigger=WorkTrigger("facts"))],
 )
-"""New files in the landing folder, changes in the registry: what a batch of issuance takes."""
+"""New files of facts in the landing folder, changes in the registry: what a batch of issuance takes."""
+
+EVENTS = Asset(name="events", uri="pramaan://events")
+"""Telemetry as landed."""
 
 RAW = Asset(name="raw", uri="pramaan://raw")
 """The feeds as landed."""
@@ -47,3 +61,17 @@ REPORTS = Asset(
     watchers=[AssetWatcher(name="reports", trigger=WorkTrigger("reports"))],
 )
 """Progress reports that somebody asked for, or that a schedule says are due."""
+
+MAIL = Asset(
+    name="mail_due",
+    uri="pramaan://mail",
+    watchers=[AssetWatcher(name="mail", trigger=WorkTrigger("mail"))],
+)
+"""Notices that are due: to recipients of certificates, and to the team."""
+
+TELEMETRY = Asset(
+    name="telemetry",
+    uri="pramaan://telemetry",
+    watchers=[AssetWatcher(name="telemetry", trigger=WorkTrigger("telemetry"))],
+)
+"""New files of telemetry in the landing folder."""

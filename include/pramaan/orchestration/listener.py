@@ -20,14 +20,19 @@ _DAG_ID = "issue_certificates"
 _COUNTS = "select counts from ops.runs where scheduler_run_id = %s"
 
 _AT_HAND = (
-    "pramaan.pipeline",
     "pramaan.runs",
     "pramaan.certificates.printing",
     "pramaan.rendering.renderer",
+    "pramaan.stages.deciding",
+    "pramaan.stages.issuing",
+    "pramaan.stages.loading",
+    "pramaan.stages.mailing",
     "pramaan.orchestration.approval",
+    "pramaan.orchestration.mail",
     "pramaan.orchestration.metrics",
     "pramaan.orchestration.quality",
     "pramaan.orchestration.steps",
+    "pramaan.orchestration.telemetry",
     "airflow.sdk.execution_time.task_runner",
     "airflow.providers.standard.decorators.python",
 )
@@ -46,16 +51,16 @@ def on_starting(component: object) -> None:  # noqa: ARG001 - Airflow's name; it
 @hookimpl  # type: ignore[untyped-decorator] # Airflow is not followed
 def on_dag_run_success(dag_run: "DagRun") -> None:
     """Note the counts of a run that went well."""
-    _note(dag_run)
+    _note(dag_run, has_failed=False)
 
 
 @hookimpl  # type: ignore[untyped-decorator] # Airflow is not followed
 def on_dag_run_failed(dag_run: "DagRun") -> None:
     """Note what a run did before it failed."""
-    _note(dag_run)
+    _note(dag_run, has_failed=True)
 
 
-def _note(dag_run: "DagRun") -> None:
+def _note(dag_run: "DagRun", *, has_failed: bool) -> None:
     if dag_run.dag_id != _DAG_ID:
         return
     from pramaan.database.connect import connect
@@ -71,11 +76,13 @@ def _note(dag_run: "DagRun") -> None:
         log.warning("run %s gets no note: %s", dag_run.run_id, error)
         return
     counts = cast("dict[str, int]", row[0]) if row else {}
-    dag_run.note = _told(counts)
+    dag_run.note = _told(counts, has_failed=has_failed)
 
 
-def _told(counts: dict[str, int]) -> str:
+def _told(counts: dict[str, int], *, has_failed: bool) -> str:
     """In a line: what is zero is left out."""
+    if counts.get("gave_way"):
+        return "gave way to a run in the foreground, which does it all"
     shown = {
         "rows": "rows_loaded",
         "quarantined": "rows_quarantined",
@@ -87,4 +94,6 @@ def _told(counts: dict[str, int]) -> str:
         "withdrawn": "certificates_withdrawn",
     }
     parts = [f"{counts[key]:,} {label}" for label, key in shown.items() if counts.get(key)]
+    if has_failed:
+        return f"a step failed; done: {', '.join(parts) or 'nothing'}"
     return ", ".join(parts) or "nothing to do"

@@ -1,6 +1,7 @@
 """The steps of `issue_certificates` and `build_warehouse`, and what every DAG shares.
 
-A step opens the pipeline, does one thing, and returns ids and counts, which is all that an XCom may carry.
+A step does one thing and returns ids and counts, which is all that an XCom may carry. One that finds nothing
+to do does nothing, and succeeds: a skipped task says that it did not look.
 Nothing is imported or read before a task runs, so that parsing a DAG file stays quick.
 """
 
@@ -14,7 +15,7 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from pramaan.errors import LoadError, PipelineBusyError
-from pramaan.orchestration.workplace import mail_server, open_pipeline
+from pramaan.orchestration.workplace import workplace
 
 __all__ = [
     "DEFAULT_ARGS",
@@ -26,7 +27,6 @@ __all__ = [
     "make_decisions",
     "plan_chunks",
     "record_run",
-    "tell_failure",
 ]
 
 LARGEST_CHUNK = 10_000
@@ -53,31 +53,32 @@ run goes on.
 
 
 def load_feeds(scheduler_run_id: str) -> str:
-    """Load what waits in the landing folder; returns the id of the run's line in `ops.runs`.
+    """Load what facts wait in the landing folder; returns the id of the run's line in `ops.runs`.
 
-    Skips, and all that follows with it, when there is nothing to load, decide or issue, and when another run,
-    say one in the foreground, keeps the pipeline's lock. Fails in the end, with the run's id left for what
-    follows, when a fault of ours kept a file from loading: what did load is decided all the same.
+    Skips, and all that follows with it, when another run, say in the foreground, keeps the pipeline's lock.
+    Fails in the end, with the run's id left for what follows, when a fault of ours kept a file from loading:
+    what did load is decided all the same.
     """
     from pramaan.database.connect import pipeline_lock
     from pramaan.feeds.load import refuse_failed
-    from pramaan.pipeline import load_counts
     from pramaan.runs import note_counts, start_run
+    from pramaan.stages.loading import load_counts, load_facts
 
-    pipeline = open_pipeline()
+    place = workplace()
+    with place.connect() as connection:
+        run_id = start_run(connection, trigger="airflow", scheduler_run_id=scheduler_run_id)
+        try:
+            with pipeline_lock(connection, wait_seconds=_PATIENCE_SECONDS):
+                files = load_facts(connection, place.settings)
+                note_counts(connection, run_id, load_counts(files))
+        except PipelineBusyError as error:
+            note_counts(connection, run_id, {"gave_way": 1})
+            raise AirflowSkipException(str(error)) from error
     try:
-        with pipeline.connect() as connection, pipeline_lock(connection, wait_seconds=_PATIENCE_SECONDS):
-            if not pipeline.has_work(connection):
-                raise AirflowSkipException("there is nothing to do")
-            run_id = start_run(connection, trigger="airflow", scheduler_run_id=scheduler_run_id)
-            files = pipeline.load(connection)
-            note_counts(connection, run_id, load_counts(files))
         refuse_failed(files)
     except LoadError as error:
         get_current_context()["ti"].xcom_push("return_value", str(run_id))
         raise AirflowFailException(str(error)) from error
-    except PipelineBusyError as error:
-        raise AirflowSkipException(str(error)) from error
     return str(run_id)
 
 
@@ -89,49 +90,49 @@ def make_decisions(run_id: str | None) -> list[dict[str, Any]]:
     if run_id is None:
         raise AirflowFailException("the load did not begin: see `load_feeds`")
     from pramaan.database.connect import pipeline_lock
-    from pramaan.pipeline import decided_counts
     from pramaan.runs import note_counts
+    from pramaan.stages.deciding import decide, decided_counts
+    from pramaan.stages.issuing import count_due
 
-    pipeline = open_pipeline()
-    with pipeline.connect() as connection, pipeline_lock(connection, wait_seconds=300):
+    place = workplace()
+    with place.connect() as connection, pipeline_lock(connection, wait_seconds=300):
         with connection.transaction():
-            decided = pipeline.decide(connection, run_id=UUID(run_id))
+            decided = decide(connection, place.settings, run_id=UUID(run_id))
             note_counts(connection, UUID(run_id), decided_counts(decided))
-        return plan_chunks(pipeline.waiting(connection))
+        return plan_chunks(count_due(connection))
 
 
 def plan_chunks(waiting: int) -> list[dict[str, Any]]:
-    """Share out the certificates that wait: a chunk for each core, more where they would grow too large."""
+    """Share out the certificates that wait: a chunk for each core, more where they would grow too large; an
+    empty one when none waits, since Airflow skips a task that is mapped over nothing.
+    """
     cores = os.cpu_count() or 1
-    count = max(-(-waiting // LARGEST_CHUNK), min(cores, -(-waiting // SMALLEST_CHUNK)))
+    count = max(1, -(-waiting // LARGEST_CHUNK), min(cores, -(-waiting // SMALLEST_CHUNK)))
     return [{"name": f"{n} of {count}", "limit": -(-waiting // count)} for n in range(1, count + 1)]
 
 
 def issue_chunk(run_id: str, *, limit: int) -> dict[str, int]:
     """Issue up to `limit` certificates, whichever no other worker holds; returns counts by outcome."""
-    return asdict(open_pipeline().issue_chunk(limit=limit, run_id=UUID(run_id)))
+    from pramaan.stages.issuing import issue_chunk as issue
+    from pramaan.stages.issuing import press_of
+
+    place = workplace()
+    press = press_of(place.settings, url=place.url)
+    return asdict(issue(press, limit=limit, run_id=UUID(run_id)))
 
 
-def record_run(run_id: str | None) -> dict[str, int]:
-    """Complete the run's line in `ops.runs`, tell Airflow's metrics, send mail that is due; returns the
-    line's counts. Skips when the run has no line.
+def record_run(scheduler_run_id: str) -> dict[str, int]:
+    """Complete the run's line in `ops.runs` and tell Airflow's metrics; returns the line's counts, none when
+    the run did not begin.
     """
     from pramaan.orchestration.metrics import tell_metrics
-    from pramaan.runs import finish_run, measure
+    from pramaan.runs import find_run, finish_run, measure
 
-    if run_id is None:
-        raise AirflowSkipException("the run did not begin")
-    pipeline = open_pipeline()
-    with pipeline.connect() as connection:
-        counts = finish_run(connection, UUID(run_id))
+    with workplace().connect() as connection:
+        run_id = find_run(connection, scheduler_run_id)
+        counts = finish_run(connection, run_id) if run_id else {}
         tell_metrics(measure(connection), counts)
-    pipeline.send_mail(server_url=mail_server)
     return counts
-
-
-def tell_failure() -> None:
-    """Fail, for a run in which a step did: Airflow looks at a run's last tasks only."""
-    raise AirflowFailException("a step of this run failed; what it left, the next run takes up")
 
 
 def enqueue_missing() -> dict[str, int]:
@@ -139,15 +140,11 @@ def enqueue_missing() -> dict[str, int]:
     how many rows the last builds found that batches had been wrong.
     """
     from pramaan.database.connect import pipeline_lock
+    from pramaan.stages.deciding import enqueue_missing as enqueue
+    from pramaan.stages.deciding import enqueued_counts
     from pramaan.warehouse.builds import rows_unlike
 
-    pipeline = open_pipeline()
-    with pipeline.connect() as connection, pipeline_lock(connection, wait_seconds=1800):
-        enqueued = pipeline.enqueue_missing(connection)
-        unlike = rows_unlike(connection)
-    return {
-        "rows_unlike": unlike,
-        "certificates_enqueued": enqueued.pending,
-        "certificates_held": enqueued.held,
-        "certificates_withdrawn": enqueued.withdrawn,
-    }
+    place = workplace()
+    with place.connect() as connection, pipeline_lock(connection, wait_seconds=1800):
+        counts = enqueued_counts(enqueue(connection, place.settings))
+        return {"rows_unlike": rows_unlike(connection), **counts}

@@ -2,18 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 if TYPE_CHECKING:
-    from pramaan.watch import Work
+    from pramaan.work import Work
 
 __all__ = ["WorkTrigger"]
 
 
 class WorkTrigger(BaseEventTrigger):  # type: ignore[misc] # Airflow is not followed
-    """An event for each time that there is new work of a kind; see `pramaan.watch`."""
+    """An event for each time that there is new work of a kind; see `pramaan.work`."""
 
     def __init__(self, work: "Work") -> None:
         super().__init__()
@@ -25,13 +26,17 @@ class WorkTrigger(BaseEventTrigger):  # type: ignore[misc] # Airflow is not foll
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Tell of work until the triggerer ends. The event says how much is new, and no names of files."""
-        from pramaan.orchestration.workplace import database_url
-        from pramaan.settings import load_settings
+        from pramaan.orchestration.workplace import workplace
         from pramaan.watch import Watch
+        from pramaan.work import work_sources
 
-        settings = load_settings()
-        with Watch(settings, url=database_url(settings), work=self.work) as watch:
+        place = workplace()
+        sources = work_sources(place.settings, url=place.url)[self.work]
+        # In a thread of its own: the triggerer's other triggers go on meanwhile, and they share few.
+        with (
+            Watch(place.url, name=self.work, sources=sources) as watch,
+            ThreadPoolExecutor(1, f"watch {self.work}") as thread,
+        ):
             while True:
-                # In a thread: the triggerer's other triggers go on meanwhile.
-                if news := await asyncio.to_thread(watch.look):
+                if news := await asyncio.get_running_loop().run_in_executor(thread, watch.look):
                     yield TriggerEvent({"work": self.work, "new": len(news)})

@@ -1,15 +1,40 @@
-"""Where a part of Airflow works: the pipeline that its environment names.
+"""Where a part of Airflow works: the home and the database that its environment names.
 
 Airflow's parts are started after everything is deployed, so nothing is prepared here.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pramaan.pipeline import Pipeline
+    from contextlib import AbstractContextManager
+
+    from pramaan.database.connect import Connection
     from pramaan.settings import Settings
 
-__all__ = ["database_url", "mail_server", "open_pipeline"]
+__all__ = ["Workplace", "database_url", "mail_server", "workplace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """The settings and the database of this home."""
+
+    settings: "Settings"
+    url: str
+
+    def connect(self) -> "AbstractContextManager[Connection]":
+        """A connection to the database for the block."""
+        from pramaan.database.connect import connect
+
+        return connect(self.url)
+
+
+def workplace() -> Workplace:
+    """Where this task works. Raises SettingsError when the environment names no database."""
+    from pramaan.settings import load_settings
+
+    settings = load_settings()
+    return Workplace(settings, database_url(settings))
 
 
 def database_url(settings: "Settings") -> str:
@@ -28,12 +53,3 @@ def mail_server() -> str | None:
 
     url = load_settings().smtp_url
     return url.get_secret_value() if url else None
-
-
-def open_pipeline() -> "Pipeline":
-    """The pipeline on that database."""
-    from pramaan.pipeline import Pipeline
-    from pramaan.settings import load_settings
-
-    settings = load_settings()
-    return Pipeline(settings, url=database_url(settings))

@@ -3,7 +3,7 @@
 Must stay free of heavy imports: a watcher asks every few seconds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString, cast
@@ -11,11 +11,13 @@ from typing import Final, LiteralString, cast
 from psycopg.types.json import Jsonb
 
 from pramaan.database.connect import Connection
+from pramaan.database.work import WorkSource
 from pramaan.quality.limits import HABIT_BEGINS_DAYS, HABIT_ENDS_DAYS
 
 __all__ = [
     "LARGE_LOAD_ROWS",
     "LONGEST_WAIT_SECONDS",
+    "UNCHECKED",
     "WaitingLoad",
     "loads_to_check",
     "loads_to_check_again",
@@ -139,3 +141,12 @@ def _found(connection: Connection, query: LiteralString, **values: object) -> li
     habit = {"habit_begins": HABIT_BEGINS_DAYS, "habit_ends": HABIT_ENDS_DAYS}
     rows = connection.execute(query, {**habit, **values}).fetchall()
     return [WaitingLoad(*cast(tuple[int, str, datetime, int, int, int, bool], row)) for row in rows]
+
+
+def _pending(connection: Connection) -> Iterator[str]:
+    if loads_to_check(connection):
+        yield "loads"
+
+
+UNCHECKED: Final = WorkSource("loads", _pending)
+"""Loads that it is time to check."""

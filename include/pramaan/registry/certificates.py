@@ -109,5 +109,7 @@ def tenant_of_user(connection: Connection, user_id: str) -> str | None:
 
 def tenant_of_batch(connection: Connection, batch_id: str) -> str | None:
     """The tenant of a batch, if we know it."""
-    row = connection.execute("select tenant_id from marts.dim_batch where batch_id = %s", (batch_id,)).fetchone()
+    row = connection.execute(
+        "select tenant_id from marts.dim_batch where batch_id = %s", (batch_id,)
+    ).fetchone()
     return cast(str, row[0]) if row else None

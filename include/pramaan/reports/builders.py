@@ -38,13 +38,16 @@ __all__ = ["MOST_BUILDERS", "Worked", "work"]
 log = logging.getLogger(__name__)
 
 MOST_BUILDERS: Final = 2
-"""At once, of one Airflow: one for all reports and one for small ones."""
+"""At once: one for all reports and one for small ones."""
 
 _SMALL_ROWS: Final = 10_000
 """A report of as many rows is built in less than a second."""
 
 _LARGE_LOCK: Final = 0x5072616D61616E05
 """Advisory lock of the one builder that takes large reports, too."""
+
+_PLACE_LOCK: Final = 0x50726D59
+"""Class of the advisory locks of the places that builders work at, as many as there may be at once."""
 
 _OLDEST_SCRATCH_SECONDS: Final = 6 * 60 * 60
 """Longer than any report is built."""
@@ -67,13 +70,14 @@ def work(
     send: Callable[[int | None], Sent],
     request_id: UUID | None = None,
 ) -> Worked:
-    """Build and send until nothing waits; of one request only, whatever its size, if it is named.
+    """Build and send until nothing waits, unless as many as may build at once do; of one request only,
+    whatever its size and whoever builds, if it is named.
 
     `send` hands over what is built, of at most so many bytes, or lets it wait.
     """
     worked = Worked()
-    is_done = False
-    with open_builder(connection) as builder:
+    with _place(connection, wanted=request_id is None) as has_place, open_builder(connection) as builder:
+        is_done = not has_place
         means.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sweep(means.folder)
         while not is_done:
@@ -87,6 +91,25 @@ def work(
                 most_bytes = None if most_rows is None else SMALL_BYTES
                 is_done = not _send(worked, send, most_bytes=most_bytes) and claimed is None
     return worked
+
+
+@contextmanager
+def _place(connection: "Connection", *, wanted: bool) -> Iterator[bool]:
+    """Whether this builder has a place to work at, for the block; one that wants none needs none."""
+    place = _free_place(connection) if wanted else None
+    try:
+        yield not wanted or place is not None
+    finally:
+        if place is not None and not connection.closed:
+            connection.execute("select pg_advisory_unlock(%s, %s)", (_PLACE_LOCK, place))
+
+
+def _free_place(connection: "Connection") -> int | None:
+    for place in range(MOST_BUILDERS):
+        row = connection.execute("select pg_try_advisory_lock(%s, %s)", (_PLACE_LOCK, place)).fetchone()
+        if row and row[0]:
+            return place
+    return None
 
 
 @contextmanager

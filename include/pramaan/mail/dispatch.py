@@ -1,0 +1,159 @@
+"""Sends notices until none is due: what the DAG `send_mail` and the foreground call.
+
+Several lines to the server work at once, so that one which takes a few tenths of a second for each mail is
+still given as many a minute as it may. When the minute is full, the round waits for room.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Final, LiteralString, cast
+
+from pramaan.database.connect import Connection, connect
+from pramaan.database.work import WorkSource
+from pramaan.mail.hand_over import Sent, send_due
+from pramaan.mail.ledger import count_due
+from pramaan.mail.messages import NOTICE_KINDS
+
+if TYPE_CHECKING:
+    from pramaan.settings import Settings
+
+__all__ = ["NOTICES", "Clock", "send_round", "silent_for"]
+
+LINES: Final = 4
+"""At most, to a mail server: it may take 0.4 s for each mail and still be given 600 a minute."""
+
+_SENDER_LOCK: Final = 0x5072616D61616E07
+"""Advisory lock that whoever sends notices shares: while one is at it, nobody needs to be woken."""
+
+_PAUSE_SECONDS: Final = 1.0
+
+_IS_DUE: LiteralString = """
+    select 'mail ' || max(mail_id) from ops.mails
+    where status = 'queued' and next_attempt_at <= now() and kind = any(%(kinds)s)
+        and (lease_expires_at is null or lease_expires_at < now())
+        and not exists (
+            select from pg_locks
+            where locktype = 'advisory' and objsubid = 1
+                and database = (select oid from pg_database where datname = current_database())
+                and classid::bigint = %(lock)s::bigint >> 32
+                and objid::bigint = %(lock)s::bigint & 4294967295
+        )
+    having count(*) > 0
+"""
+
+_SILENT: LiteralString = """
+    select now() - greatest(
+        (select max(attempted_at) from ops.mails),
+        (select min(queued_at) from ops.mails where status = 'queued' and kind = any(%(kinds)s))
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time that a round has."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def _pending(connection: Connection) -> Iterator[str]:
+    values = {"kinds": list(NOTICE_KINDS), "lock": _SENDER_LOCK}
+    yield from (str(name) for (name,) in connection.execute(_IS_DUE, values))
+
+
+NOTICES: Final = WorkSource("mail", _pending)
+"""Notices that are due while nobody sends any."""
+
+
+def send_round(
+    url: str,
+    *,
+    settings: "Settings",
+    server_url: str,
+    kinds: Sequence[str] = NOTICE_KINDS,
+    seconds: float,
+    lines: int = LINES,
+    clock: Clock = Clock(),
+) -> Sent:
+    """Send what is due of these kinds over so many `lines` and for so many `seconds`, or until nothing is, up
+    to the `mails_per_minute` that all senders of them together may take; waits while the minute is full.
+
+    Safe to repeat and safe in several processes at once: a mail is one sender's, and its own transaction. A
+    mail that is under way when the time is over is still handed over.
+
+    Raises MailError when the server cannot be reached or does not want us: mails wait, none lost an attempt.
+    Raises SettingsError for a sender or a server address that cannot be used, DatabaseError.
+    """
+    until = clock.now() + seconds
+    done = Sent()
+    with connect(url, application="pramaan mail") as connection, _at_work(connection):
+        while (due := count_due(connection, kinds=kinds)) and (left := until - clock.now()) > 0:
+
+            def send(seconds: float = left) -> Sent:
+                with connect(url, application="pramaan mail") as line:
+                    return send_due(
+                        line, settings=settings, server_url=server_url, kinds=kinds, seconds=seconds
+                    )
+
+            portion = _on_lines(min(lines, due), send)
+            done = replace(
+                done,
+                sent=done.sent + portion.sent,
+                retried=done.retried + portion.retried,
+                failed=done.failed + portion.failed,
+            )
+            if not (portion.sent or portion.retried or portion.failed):
+                clock.sleep(_PAUSE_SECONDS)
+        return replace(done, left=count_due(connection, kinds=kinds))
+
+
+def silent_for(connection: Connection, *, kinds: Sequence[str] = NOTICE_KINDS) -> timedelta:
+    """For how long the mail server has answered nobody while mail waited; no time when none waits.
+
+    Whoever found it away has given the attempt back, so that the newest one was answered.
+    """
+    row = connection.execute(_SILENT, {"kinds": list(kinds)}).fetchone()
+    return cast("timedelta | None", row[0] if row else None) or timedelta(0)
+
+
+@contextmanager
+def _at_work(connection: Connection) -> Iterator[None]:
+    connection.execute("select pg_advisory_lock_shared(%s)", (_SENDER_LOCK,))
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("select pg_advisory_unlock_shared(%s)", (_SENDER_LOCK,))
+
+
+def _on_lines(count: int, send: Callable[[], Sent]) -> Sent:
+    """What `count` lines at once sent; raises what one of them raised, once all have ended.
+
+    In threads that die with the process: one that is told to end does not wait for a slow server.
+    """
+    ends: SimpleQueue[Sent | Exception] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            ends.put(send())
+        except Exception as error:  # noqa: BLE001 - raised below, by whoever waits
+            ends.put(error)
+
+    for _ in range(count):
+        Thread(target=work, daemon=True).start()
+    found = [ends.get() for _ in range(count)]
+    for end in found:
+        if isinstance(end, Exception):
+            raise end
+    sent = [end for end in found if isinstance(end, Sent)]
+    return Sent(
+        sent=sum(one.sent for one in sent),
+        retried=sum(one.retried for one in sent),
+        failed=sum(one.failed for one in sent),
+    )

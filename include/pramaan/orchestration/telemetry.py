@@ -1,0 +1,59 @@
+"""The steps of `build_metrics`."""
+
+from typing import TYPE_CHECKING, Final
+
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from pramaan.errors import LoadError, PipelineBusyError
+from pramaan.orchestration.workplace import workplace
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
+
+__all__ = ["build_models", "load_telemetry"]
+
+_MODELS: Final = "source:raw.telemetry+"
+"""Whatever reads telemetry, from one model to the next."""
+
+_NIGHT: Final = "build_warehouse"
+
+
+def load_telemetry() -> dict[str, int]:
+    """Load what telemetry waits in the landing folder; returns counts.
+
+    Skips, and what follows with it, when a run in the foreground loads telemetry for longer than a minute.
+    Fails in the end when a fault of ours kept a file from loading: what follows goes on with the rest.
+    """
+    from pramaan.database.connect import telemetry_lock
+    from pramaan.feeds.load import refuse_failed
+    from pramaan.stages.loading import load_counts
+    from pramaan.stages.loading import load_telemetry as load
+
+    place = workplace()
+    try:
+        with place.connect() as connection, telemetry_lock(connection, wait_seconds=60):
+            files = load(connection, place.settings)
+        refuse_failed(files)
+    except PipelineBusyError as error:
+        raise AirflowSkipException(str(error)) from error
+    except LoadError as error:
+        raise AirflowFailException(str(error)) from error
+    return load_counts(files)
+
+
+def build_models(ti: "RuntimeTaskInstanceProtocol") -> str:
+    """Build the models that read telemetry anew; returns what was done: `built`, or `left to the night`,
+    which builds every model and is at it.
+
+    Raises DatabaseError with dbt's own words: the tables are then as they were.
+    """
+    from pramaan.warehouse.dbt import run_dbt
+
+    if ti.get_dr_count(dag_id=_NIGHT, states=["running"]):
+        return "left to the night"
+    place = workplace()
+    # Beside the artefacts of the whole project, which the night's DAG reads.
+    target = place.settings.home / "run" / "metrics"
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run_dbt(["run", "--select", _MODELS], url=place.url, target=target)
+    return "built"

@@ -1,0 +1,47 @@
+"""Sends mail that is due. Mails about reports that bring a file go with those who build them."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from pramaan.database.connect import connect
+from pramaan.errors import MailError
+from pramaan.mail.dispatch import send_round, silent_for
+from pramaan.mail.hand_over import Sent
+from pramaan.mail.ledger import count_due, postpone_due
+from pramaan.mail.messages import NOTICE_KINDS
+from pramaan.reports.office import ReportOffice
+from pramaan.settings import Settings
+
+__all__ = ["send_notices"]
+
+log = logging.getLogger(__name__)
+
+_LONGEST_WAIT: Final = timedelta(minutes=5)
+
+
+def send_notices(
+    settings: Settings, *, url: str, server_url: Callable[[], str | None], seconds: float
+) -> Sent:
+    """Tell the team of reports that are late, and send what notices are due for so many `seconds`, as far as
+    the rate allows; `server_url` is asked for only if there is some.
+
+    Without a server, mail waits. Raises MailError while it is away or does not want us: what is due then
+    waits for a minute, for longer the longer it is away, and none lost an attempt.
+    """
+    with connect(url, application="pramaan mail") as connection:
+        ReportOffice(settings, url=url).tell_of_late(connection)
+        due = count_due(connection, kinds=NOTICE_KINDS)
+        server = server_url() if due else None
+        if server is None:
+            if due:
+                log.warning("mail waits, %s notices: PRAMAAN_SMTP_URL is not set", due)
+                postpone_due(connection, kinds=NOTICE_KINDS, wait=_LONGEST_WAIT)
+            return Sent(left=due)
+        try:
+            return send_round(url, settings=settings, server_url=server, seconds=seconds)
+        except MailError:
+            wait = max(timedelta(minutes=1), min(silent_for(connection) / 10, _LONGEST_WAIT))
+            postpone_due(connection, kinds=NOTICE_KINDS, wait=wait)
+            raise

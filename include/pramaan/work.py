@@ -1,0 +1,36 @@
+"""What there is to do here, by the DAG that does it: composes what the rooms say of themselves."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+from pramaan.certificates.work import UNASKED, UNISSUED
+from pramaan.database.work import WorkSource
+from pramaan.feeds.work import files_waiting
+from pramaan.mail.dispatch import NOTICES
+from pramaan.quality.waiting import UNCHECKED
+from pramaan.reports.office import ReportOffice
+from pramaan.settings import Settings
+from pramaan.stages.loading import FACT_FEEDS, TELEMETRY_FEEDS
+from pramaan.warehouse.work import UNDECIDED
+
+__all__ = ["WORK", "Work", "work_sources"]
+
+Work = Literal["facts", "telemetry", "loads", "holds", "reports", "mail"]
+"""facts: to load, decide or issue; telemetry: to load; loads: to check; holds: to ask a person about;
+reports: to build, send or ask for; mail: notices to send.
+"""
+
+WORK: tuple[Work, ...] = get_args(Work)
+
+
+def work_sources(settings: Settings, *, url: str) -> Mapping[Work, Sequence[WorkSource]]:
+    """Where each kind of work shows. Reads nothing yet."""
+    landing = settings.landing_url
+    return {
+        "facts": (files_waiting(landing, feeds=FACT_FEEDS), UNDECIDED, UNISSUED),
+        "telemetry": (files_waiting(landing, feeds=TELEMETRY_FEEDS),),
+        "loads": (UNCHECKED,),
+        "holds": (UNASKED,),
+        "reports": (WorkSource("reports", ReportOffice(settings, url=url).news),),
+        "mail": (NOTICES,),
+    }

@@ -1,0 +1,174 @@
+"""A round of notices: as many a minute as may be, whatever else the server does; calm while it is away."""
+
+import asyncio
+import threading
+from datetime import timedelta
+
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from mail_servers import Temper, free_port, queue, rows, running_server
+from pramaan.database.connect import Connection, connect
+from pramaan.errors import MailError
+from pramaan.mail.dispatch import LINES, NOTICES, Clock, send_round, silent_for
+from pramaan.mail.hand_over import Sent
+from pramaan.settings import Settings
+from pramaan.stages.mailing import send_notices
+from worlds import database_url
+
+PER_MINUTE = 600
+
+
+class MinuteByMinute:
+    """A clock that stands still while mails are sent; a minute passes where the round waits for one."""
+
+    def __init__(self, url: str, temper: Temper) -> None:
+        self._url = url
+        self._temper = temper
+        self.taken_by_minute: list[int] = []
+
+    def clock(self) -> Clock:
+        return Clock(now=lambda: 60.0 * len(self.taken_by_minute), sleep=self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        del seconds
+        self.taken_by_minute.append(len(self._temper.taken))
+        with connect(self._url) as connection:
+            connection.execute("update ops.mails set attempted_at = attempted_at - interval '1 minute'")
+
+
+class Together(Temper):
+    """Answers nobody until so many wait for an answer at once."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__()
+        self._barrier = asyncio.Barrier(lines)
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        await self._barrier.wait()
+        return await super().handle_DATA(server, session, envelope)
+
+
+class Held(Temper):
+    """Keeps whoever hands something over waiting until it is told otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_one = threading.Event()
+        self.may_go = threading.Event()
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        self.has_one.set()
+        await asyncio.to_thread(self.may_go.wait, 60)
+        return await super().handle_DATA(server, session, envelope)
+
+
+@pytest.fixture
+def mailing(settings: Settings) -> Settings:
+    return settings.model_copy(update={"mails_per_minute": PER_MINUTE})
+
+
+def test_six_hundred_go_out_within_a_minute_and_the_rest_in_the_next(
+    mailing: Settings, connection: Connection
+) -> None:
+    for number in range(PER_MINUTE + 20):
+        queue(connection, number)
+    url, temper = database_url(mailing), Temper()
+    minutes = MinuteByMinute(url, temper)
+
+    with running_server(temper) as port:
+        sent = send_round(
+            url,
+            settings=mailing,
+            server_url=f"smtp://127.0.0.1:{port}",
+            seconds=240.0,
+            # The server is a thread of this process: it is not to be starved by its clients.
+            lines=1,
+            clock=minutes.clock(),
+        )
+
+    assert sent == Sent(sent=PER_MINUTE + 20)
+    assert minutes.taken_by_minute == [PER_MINUTE]
+
+
+def test_a_slow_server_is_given_several_at_once(mailing: Settings, connection: Connection) -> None:
+    """One line alone would never have an answer."""
+    for number in range(3 * LINES):
+        queue(connection, number)
+    temper = Together(LINES)
+
+    with running_server(temper) as port:
+        sent = send_round(
+            database_url(mailing),
+            settings=mailing,
+            server_url=f"smtp://127.0.0.1:{port}",
+            seconds=600.0,
+        )
+
+    assert sent == Sent(sent=3 * LINES)
+    assert len(temper.taken) == 3 * LINES
+
+
+def test_nobody_is_woken_while_somebody_sends(mailing: Settings, connection: Connection) -> None:
+    queue(connection)
+    assert list(NOTICES.pending(connection)) == ["mail 1"]
+    temper = Held()
+
+    with running_server(temper) as port:
+        round_ = threading.Thread(
+            target=send_round,
+            args=(database_url(mailing),),
+            kwargs={"settings": mailing, "server_url": f"smtp://127.0.0.1:{port}", "seconds": 600.0},
+        )
+        round_.start()
+        assert temper.has_one.wait(60)
+        queue(connection, 2)
+        assert list(NOTICES.pending(connection)) == []
+        temper.may_go.set()
+        round_.join(60)
+
+    assert len(temper.taken) == 2
+    assert list(NOTICES.pending(connection)) == []
+
+
+def test_a_server_that_is_away_costs_no_attempt_and_is_left_alone_for_a_while(
+    mailing: Settings, connection: Connection
+) -> None:
+    queue(connection)
+    away, url = f"smtp://127.0.0.1:{free_port()}", database_url(mailing)
+
+    with pytest.raises(MailError, match="Mails wait"):
+        send_notices(mailing, url=url, server_url=lambda: away, seconds=1.0)
+
+    ((attempts, wait),) = rows(connection, "attempts, next_attempt_at - now()")
+    assert attempts == 0
+    assert timedelta(seconds=30) < wait <= timedelta(minutes=1)
+    assert list(NOTICES.pending(connection)) == []
+    assert silent_for(connection) < timedelta(minutes=1)
+
+    connection.execute("update ops.mails set queued_at = now() - interval '2 hours', next_attempt_at = now()")
+    with pytest.raises(MailError):
+        send_notices(mailing, url=url, server_url=lambda: away, seconds=1.0)
+    ((attempts, wait),) = rows(connection, "attempts, next_attempt_at - now()")
+    assert attempts == 0
+    assert timedelta(minutes=4) < wait <= timedelta(minutes=5)
+    assert silent_for(connection) >= timedelta(hours=2)
+
+
+def test_a_server_that_answered_lately_is_not_silent(mailing: Settings, connection: Connection) -> None:
+    queue(connection)
+    connection.execute("update ops.mails set queued_at = now() - interval '2 hours'")
+    temper = Temper(data_answers=["451 later"])
+    with running_server(temper) as port:
+        server_url = f"smtp://127.0.0.1:{port}"
+        sent = send_notices(mailing, url=database_url(mailing), server_url=lambda: server_url, seconds=60.0)
+    assert sent == Sent(retried=1)
+    assert silent_for(connection) < timedelta(minutes=1)
+
+
+def test_without_a_server_mail_waits_and_wakes_nobody(mailing: Settings, connection: Connection) -> None:
+    queue(connection)
+    sent = send_notices(mailing, url=database_url(mailing), server_url=lambda: None, seconds=1.0)
+    assert sent == Sent(left=1)
+    assert list(NOTICES.pending(connection)) == []
+    assert rows(connection, "status, attempts") == [("queued", 0)]

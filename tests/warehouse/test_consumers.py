@@ -20,9 +20,10 @@ RAW_READERS = {
     "certificates/gate.py": "which load a fact came with stands nowhere else",
     "certificates/verdicts.py": "whether facts of a failed load are left stands nowhere else",
     "feeds": "lands them",
-    "pipeline.py": "counts what landed",
+    "orchestration/telemetry.py": "has dbt build whatever is made of it",
     "quality": "judges what landed",
     "registry/printable.py": "touches every user, before there is a warehouse",
+    "stages/counting.py": "counts what landed",
     "warehouse/decide.py": "finds the keys that a fact touches",
 }
 """Rooms and modules that may read feeds as they landed, and why."""
@@ -70,7 +71,7 @@ def is_within(module: str, places: tuple[str, ...] | dict[str, str]) -> bool:
 
 def test_the_scan_sees_what_is_known_to_be_read(readings: dict[str, set[tuple[str, str]]]) -> None:
     assert ("marts", "fct_enrolment_progress") in readings["reports/rows.py"]
-    assert ("raw", "") in readings["pipeline.py"]
+    assert ("raw", "") in readings["stages/counting.py"]
     assert any(module.startswith("feeds/") for module in readings)
 
 

@@ -254,6 +254,24 @@ def test_the_status_is_that_of_the_newest_certificate(
     assert [rows[f"u{n:05}"] for n in range(6)] == shown
 
 
+def test_while_a_successor_is_to_come_the_certificate_in_force_is_shown(
+    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+) -> None:
+    finishers_waiting(settings, pipeline, connection, tmp_path, count=2)
+    connection.execute(f"{_STORED}, status = 'issued'")
+    for user_id, status in (("u00000", "pending"), ("u00001", "failed")):
+        connection.execute(
+            "insert into registry.certificates (certificate_id, user_id, course_id, batch_id, sequence, "
+            "attachment_id, recipient_name, completed_at, status, error_class, render_input, "
+            "badge_recipient, origin, created_by, supersedes) "
+            "select 'successor of ' || user_id, user_id, course_id, batch_id, 2, attachment_id, "
+            "recipient_name, completed_at, %s, 'x', render_input, badge_recipient, 'reissue', 'asha', "
+            "certificate_id from registry.certificates where user_id = %s",
+            (status, user_id),
+        )
+    assert [row["certificate_status"] for row in rows_of(connection)] == ["Issued", "Issued"]
+
+
 def test_the_totals_are_there_before_the_rows_are_read(
     settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
 ) -> None:

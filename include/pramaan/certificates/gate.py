@@ -277,7 +277,8 @@ _COUNT_APPROVED: LiteralString = """
 """
 
 # What waits for an answer on its volume or age is judged once that is given; what a person rejected stays
-# held until a person takes that back.
+# held until a person takes that back. Nothing is locked yet: workers go on, and what they issue meanwhile is
+# not held any more.
 _NOT_ISSUED_YET: LiteralString = """
     drop table if exists pg_temp.candidates;
     create temp table candidates on commit drop as
@@ -293,8 +294,6 @@ _NOT_ISSUED_YET: LiteralString = """
             waiting.status = 'pending'
             or (waiting.status = 'held' and holds.rule = 'quality' and holds.state = 'waiting')
         )
-    order by waiting.certificate_id
-    for update of waiting
 """
 
 _STAYS_HELD: LiteralString = """
@@ -324,11 +323,14 @@ _COUNT_JUDGED: LiteralString = """
     set passed = known.passed + judged.let_go - judged.held
     from (
         select
-            course_id, (completed_at at time zone %(zone)s)::date as completed_on,
-            count(*) filter (where not is_held) as let_go, count(*) filter (where is_held) as held
+            candidates.course_id, (candidates.completed_at at time zone %(zone)s)::date as completed_on,
+            count(*) filter (where not candidates.is_held) as let_go,
+            count(*) filter (where candidates.is_held) as held
         from candidates
-        where (status = 'held') is distinct from is_held
-        group by course_id, completed_on
+        inner join registry.certificates as changed using (certificate_id)
+        where candidates.status <> changed.status
+            and changed.status = case when candidates.is_held then 'held' else 'pending' end
+        group by candidates.course_id, completed_on
     ) as judged
     where known.course_id = judged.course_id and known.completed_on = judged.completed_on
 """

@@ -90,12 +90,13 @@ def lock_certificate(connection: Connection, certificate_id: str) -> Certificate
 
 
 def certificates_of_user(connection: Connection, user_id: str) -> list[Certificate]:
-    """What a profile shows of a user: every certificate but those that a re-issue superseded, the newest
-    first.
+    """What a profile shows of a user: every certificate but those that a re-issue superseded and those that
+    are to supersede one, the newest first.
     """
     with connection.cursor(row_factory=class_row(Certificate)) as cursor:
         return cursor.execute(
             f"{_SELECT} where certificates.user_id = %s and certificates.status <> 'superseded' "
+            "and (certificates.supersedes is null or certificates.status in ('issued', 'revoked')) "
             "order by certificates.completed_at desc, certificates.certificate_id",
             (user_id,),
         ).fetchall()

@@ -99,7 +99,7 @@ _PEOPLE: LiteralString = """
         select distinct on (user_id) user_id, status
         from staging.stg_certificates
         where course_id = %(course_id)s and batch_id = %(batch_id)s
-        order by user_id, sequence desc
+        order by user_id, status = 'issued' desc, sequence desc
     ) as certificate on progress.user_id = certificate.user_id
     {scored}
     where progress.batch_id = %(batch_id)s and progress.course_id = %(course_id)s and progress.is_active

@@ -45,7 +45,7 @@ _DECISION: LiteralString = """
 _CERTIFICATE: LiteralString = """
     select certificate_id, status, error_class, issued_at from registry.certificates
     where user_id = %(user_id)s and course_id = %(course_id)s and batch_id = %(batch_id)s
-    order by sequence desc
+    order by status = 'issued' desc, sequence desc
     limit 1
 """
 _ASSUME_REAL_ATTACHMENTS: LiteralString = """
@@ -82,7 +82,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class CertificateState:
-    """The newest certificate of the chain, as the registry has it."""
+    """The certificate in force or, where none is, the newest of the chain, as the registry has it."""
 
     certificate_id: str
     status: str

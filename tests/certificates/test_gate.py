@@ -10,14 +10,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pramaan.certificates.holds import approve_history, decide_hold, list_holds, may_decide
+from pramaan.certificates.queue import open_worker
 from pramaan.certificates.verdicts import is_any_verdict_open, settle_verdicts
-from pramaan.database.connect import Connection
+from pramaan.database.connect import Connection, connect
 from pramaan.errors import RegistryError
 from pramaan.pipeline import Decided, Pipeline
 from pramaan.registry.changes import Actor
 from pramaan.registry.grants import Grant, add_grant
 from pramaan.settings import Settings
-from worlds import TESTER, attach_everywhere, drop_rows, load_and_decide
+from worlds import TESTER, attach_everywhere, database_url, drop_rows, load_and_decide
 
 PERSON = Actor("asha", "cli")
 ZONE = "Asia/Kolkata"
@@ -281,6 +282,19 @@ def test_a_verdict_that_comes_late_holds_what_is_not_issued_yet(world: World) ->
     rename_all(world)
     world.decide()
     assert world.statuses() == {("busy", "pending"): 2, ("calm", "pending"): 3}
+
+
+def test_workers_go_on_with_the_rest_while_the_gate_judges(world: World) -> None:
+    world.complete("busy", people=2)
+    world.complete("calm", people=3)
+    world.fail_newest_load("progress")
+    with (
+        connect(database_url(world.settings)) as other,
+        open_worker(other, run_id=None) as worker,
+        world.connection.transaction(),
+    ):
+        assert world.pipeline.hold_what_follows(world.connection) == 3
+        assert len(worker.claim(10)) == 2
 
 
 def test_quality_and_volume_of_one_course_are_two_questions(world: World) -> None:

@@ -61,7 +61,9 @@ def build_warehouse() -> None:
         group_id="dbt",
         project_config=ProjectConfig(
             dbt_project_path=DBT_PROJECT,
-            manifest_path=Path(os.environ.get("DBT_TARGET_PATH", DBT_PROJECT / "target")) / "manifest.json",
+            # What the last deployment kept, beside the folder that every dbt writes to.
+            manifest_path=Path(os.environ.get("DBT_TARGET_PATH", DBT_PROJECT / "target")).parent
+            / "manifest.json",
         ),
         profile_config=ProfileConfig(
             profile_name="pramaan", target_name="default", profiles_yml_filepath=DBT_PROJECT / "profiles.yml"

@@ -1,5 +1,6 @@
 """A database's rules are those of the project: deployed once, and again when it changes or broke off."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -77,9 +78,16 @@ def test_a_manifest_that_was_cleared_away_is_written_again(
 ) -> None:
     before = deployed_at(connection)
     shutil.rmtree(target / "target")
+    (target / "manifest.json").unlink()
     assert deploy_if_changed(url, target=target) is False
-    assert (target / "target" / "manifest.json").exists()
+    assert json.loads((target / "manifest.json").read_text())["nodes"]
     assert deployed_at(connection) == before
+
+
+def test_what_another_dbt_writes_is_not_what_airflow_parses(url: str, target: Path) -> None:
+    deploy_if_changed(url, target=target)
+    (target / "target" / "manifest.json").write_text('{"half":')
+    assert json.loads((target / "manifest.json").read_text())["nodes"]
 
 
 def test_an_empty_build_cannot_deploy_rules_that_decide_nothing(

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +94,7 @@ def deploy_if_changed(url: str, *, target: Path) -> bool:
             return False
         connection.execute("delete from ops.deployments where name = 'dbt'")
         run_dbt(["run"], url=url, target=target)
-        _manifest_fingerprint(target).write_text(fingerprint)
+        _keep_manifest(target, fingerprint=fingerprint)
         connection.execute(
             "insert into ops.deployments (name, fingerprint) values ('dbt', %s)",
             (fingerprint,),
@@ -104,10 +105,20 @@ def deploy_if_changed(url: str, *, target: Path) -> bool:
 def _parse_if_changed(url: str, *, target: Path, fingerprint: str) -> None:
     """Write the manifest where another home deployed this project, or this home's was cleared away."""
     record = _manifest_fingerprint(target)
-    is_there = (target / "target" / "manifest.json").exists() and record.exists()
+    is_there = (target / "manifest.json").exists() and record.exists()
     if not is_there or record.read_text() != fingerprint:
         run_dbt(["parse"], url=url, target=target)
-        record.write_text(fingerprint)
+        _keep_manifest(target, fingerprint=fingerprint)
+
+
+def _keep_manifest(target: Path, *, fingerprint: str) -> None:
+    """Keep the manifest where only a deployment writes: Airflow parses its DAG from there, while every dbt
+    that runs writes one of its own to the folder of its artefacts.
+    """
+    aside = target / "manifest.json.tmp"
+    shutil.copyfile(target / "target" / "manifest.json", aside)
+    aside.replace(target / "manifest.json")
+    _manifest_fingerprint(target).write_text(fingerprint)
 
 
 def _manifest_fingerprint(target: Path) -> Path:

@@ -9,6 +9,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ OTHER_IN_CONTAINERS = {
     "AIRFLOW__CORE__DAGS_FOLDER": "/opt/pramaan/dags",
     "AIRFLOW__CORE__PLUGINS_FOLDER": "/opt/pramaan/plugins",
 }
+
+
+def test_the_image_is_that_of_this_version(compose: dict[str, Any]) -> None:
+    version = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]["version"]
+    images = {service.get("image") for service in compose["services"].values()}
+    assert f"pramaan:{version}" in images
+    assert [image for image in images if str(image).startswith("pramaan:")] == [f"pramaan:{version}"]
+    assert (PROJECT_ROOT / "CHANGELOG.md").read_text().split("\n## ")[1].startswith(version)
 
 
 @pytest.fixture(scope="module")

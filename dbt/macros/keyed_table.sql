@@ -278,9 +278,12 @@
                 execute format('create or replace view %s as %s', dependent.name, dependent.definition);
             exception when invalid_table_definition or undefined_column then
                 execute format('drop view %s cascade', dependent.name);
+            when wrong_object_type or insufficient_privilege then
+                -- Somebody's own, such as a materialized view: it goes with the old table, and is told of.
+                raise warning '% stands on {{ live }} and is dropped with it: make it anew', dependent.name;
             end;
         end loop;
-        drop table if exists {{ live.include(identifier=false) }}.{{ beside.identifier }}__old;
+        drop table if exists {{ live.include(identifier=false) }}.{{ beside.identifier }}__old cascade;
         {{ deploy_statement() }};
         update ops.builds
         set

@@ -179,6 +179,17 @@ def test_a_table_of_another_shape_is_replaced(learners: Connection, build: Calla
     assert last_builds(learners, "rows_unlike")["fct_completions"] is None
 
 
+def test_what_somebody_put_upon_a_table_stops_no_build(
+    learners: Connection, build: Callable[[], None]
+) -> None:
+    finish_and_decide(learners, 1)
+    learners.execute("create materialized view ops.theirs as select user_id from marts.fct_completions")
+    learners.execute("alter table marts.fct_completions add column gone integer")
+    build()
+    assert kept(learners) == rebuilt(learners)
+    assert learners.execute("select to_regclass('ops.theirs')").fetchone() == (None,)
+
+
 def test_a_long_reader_stops_neither_batches_nor_readers(
     url: str, learners: Connection, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, LiteralString, cast
 
 from psycopg import sql
-from psycopg.errors import UndefinedTable
+from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from pramaan.database.connect import RULES_LOCK, Connection
 from pramaan.errors import DatabaseError
@@ -130,7 +130,7 @@ def _refresh(connection: Connection, model: str) -> int:
             ).format(table)
         )
         return connection.execute(sql.SQL("insert into {} {}").format(table, sql.SQL(statement))).rowcount
-    except UndefinedTable as error:
+    except (UndefinedTable, UndefinedColumn) as error:
         raise DatabaseError(
             f"what the rules of {model} read is missing, as while dbt deploys other rules; run it again"
         ) from error

@@ -16,8 +16,8 @@ SENDER = Sender("", "certificates@example.org")
 
 _ISSUE = """
     update registry.certificates
-    set status = 'issued', issued_at = now(), pdf_path = 'x', pdf_sha256 = 'x', pdf_bytes = 1,
-        engine_version = 'x'
+    set status = 'issued', issued_at = now(), pdf_path = 'certificates/00/x.pdf', pdf_sha256 = 'x',
+        pdf_bytes = 1, engine_version = 'x'
     where status = 'pending' returning certificate_id
 """
 

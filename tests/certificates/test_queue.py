@@ -13,7 +13,7 @@ from pramaan.registry.assertions import detach
 from pramaan.settings import Settings
 from worlds import TESTER, database_url, drop_rows, finishers_waiting, load_and_decide
 
-PDF = {"pdf_path": "certificates/x.pdf", "pdf_sha256": "0" * 64, "pdf_bytes": 1, "engine_version": "test"}
+PDF = {"pdf_path": "certificates/00/x.pdf", "pdf_sha256": "0" * 64, "pdf_bytes": 1, "engine_version": "test"}
 
 LEFT_BEFORE_FINISHING = {
     "user_id": "u00001",

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from pramaan.certificates.gate import lock_gate
 from pramaan.certificates.holds import decide_hold, list_holds
 from pramaan.certificates.queue import open_worker
-from pramaan.database.connect import Connection, connect
+from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
 from pramaan.lifecycle.creation import create, reissue
 from pramaan.lifecycle.holding import hold, release
@@ -23,7 +22,7 @@ from pramaan.lifecycle.transitions import lock_certificates
 from pramaan.pipeline import Pipeline
 from pramaan.registry.certificates import find_certificate, get_certificate
 from pramaan.settings import Settings
-from worlds import TESTER, database_url, drop_rows, finishers_waiting, load_and_decide, open_hold
+from worlds import TESTER, drop_rows, finishers_waiting, load_and_decide, open_hold
 
 KEY = IdentityKey(b"k" * 32)
 PUBLIC = "https://certificates.example/pramaan"
@@ -32,29 +31,6 @@ LEFT_BEFORE_FINISHING = {
     "user_id": "u00000", "course_id": "c", "batch_id": "b", "enrolled_at": "2026-01-01T00:00:00Z",
     "active": False, "updated_at": "2026-01-02T00:00:00Z",
 }  # fmt: skip
-
-
-@pytest.fixture
-def other(settings: Settings) -> Iterator[Connection]:
-    """A second connection to the same world."""
-    with connect(database_url(settings)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def one_waiting(settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path) -> str:
-    """The id of a certificate that is pending."""
-    finishers_waiting(settings, pipeline, connection, tmp_path, count=1)
-    row = connection.execute("select certificate_id from registry.certificates").fetchone()
-    assert row is not None
-    return str(row[0])
-
-
-@pytest.fixture
-def one_issued(pipeline: Pipeline, one_waiting: str) -> str:
-    """The id of a certificate that is issued, with its PDF in the store."""
-    assert pipeline.issue_chunk(limit=1, run_id=None).issued == 1
-    return one_waiting
 
 
 def life(connection: Connection, certificate_id: str) -> list[str]:
@@ -79,7 +55,7 @@ def issue_again(connection: Connection, certificate_id: str) -> str:
 
 
 def printed_as(name: str) -> Issued:
-    return Issued(name, f"certificates/{name}.pdf", "0" * 64, 1, "test")
+    return Issued(name, f"certificates/{name[:2]}/{name}.pdf", "0" * 64, 1, "test")
 
 
 def test_each_transition_leaves_an_outcome(
@@ -95,7 +71,7 @@ def test_each_transition_leaves_an_outcome(
         ):
             assert [one.certificate_id for one in worker.claim(1)] == [one_waiting]
             worker.record([], [failure])
-    assert retry_failed(connection) == 1
+    assert retry_failed(connection, by=TESTER) == {one_waiting}
     assert pipeline.issue_chunk(limit=1, run_id=None).issued == 1
     revoke(connection, one_waiting, reason="wrong person", by=TESTER)
     assert life(connection, one_waiting) == [
@@ -135,9 +111,14 @@ def test_a_reissue_that_fails_leaves_the_old_one_in_force(connection: Connection
         worker.claim(1)
         worker.record([], [Failure(successor, "template_error", "x", None)])
     assert in_force(connection) == [one_issued]
+    again = issue_again(connection, one_issued)
+    assert again != successor
+    assert find_certificate(connection, successor) is None
+    assert life(connection, successor) == ["created", "failed", "withdrawn"]
     with pytest.raises(RegistryError) as refused:
         issue_again(connection, one_issued)
     assert refused.value.code == "reissue_under_way"
+    assert get_certificate(connection, again).status == "pending"
 
 
 def test_a_reissue_prints_what_was_printed_under_an_id_of_its_own(

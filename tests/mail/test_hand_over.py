@@ -288,14 +288,25 @@ def test_what_a_slow_sender_holds_is_free_after_its_lease(connection: Connection
     assert rows(connection, "handed_over_at") == handed_over
 
 
-def test_what_a_killed_sender_held_is_free_at_once(connection: Connection) -> None:
+def test_what_a_killed_sender_held_is_free_after_its_lease(connection: Connection) -> None:
     queue(connection)
     with open_sender(connection) as killed:
         held = claim_mail(connection, sender=killed, per_minute=10, kinds=tuple(KINDS))
         assert held is not None
     with running_server(Temper()) as port:
+        assert send(connection, port) == Sent(), "its message may be on the line"
+        connection.execute("update ops.mails set lease_expires_at = now() - interval '1 second'")
         assert send(connection, port) == Sent(sent=1)
         assert not record_sent(connection, held)
+
+
+def test_what_a_sender_of_the_version_before_holds_is_free_after_its_lease(connection: Connection) -> None:
+    queue(connection)
+    connection.execute("update ops.mails set attempts = 1, lease_expires_at = now() + interval '5 minutes'")
+    with running_server(Temper()) as port:
+        assert send(connection, port) == Sent()
+        connection.execute("update ops.mails set lease_expires_at = now() - interval '1 second'")
+        assert send(connection, port) == Sent(sent=1)
 
 
 @pytest.mark.parametrize(

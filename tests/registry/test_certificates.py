@@ -29,7 +29,7 @@ _INSERT = """
          status, render_input, issued_at, pdf_path, pdf_sha256, pdf_bytes, engine_version, error_class,
          hold_id, badge_recipient)
     select %(id)s, %(user_id)s, 'c', %(batch_id)s, %(sequence)s, attachment_id, 'Asha', %(completed_at)s,
-        %(status)s, '{"course_name": "Reading"}', '2024-03-06', 'certificates/x.pdf', 'x', 1, 'test',
+        %(status)s, '{"course_name": "Reading"}', '2024-03-06', 'certificates/00/x.pdf', 'x', 1, 'test',
         'some_class', %(hold_id)s, '{}'
     from registry.attachments
 """

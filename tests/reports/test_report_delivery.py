@@ -336,6 +336,8 @@ def test_a_sender_that_dies_before_it_writes_sent_has_the_mail_go_again(
         with pytest.raises(SystemExit):
             send(connection, store, port, courier=Dying(store, sender=SENDER, timezone=ZONE))
         assert line(connection, built).status == "building"
+        assert send(connection, store, port) == Sent()
+        connection.execute("update ops.mails set lease_expires_at = now() - interval '1 second'")
         assert send(connection, store, port) == Sent(sent=1)
     first, again = temper.taken
     assert first.content == again.content

@@ -26,8 +26,8 @@ from pramaan.settings import Settings
 from worlds import database_url, finishers_waiting, open_hold
 
 _STORED = """
-    update registry.certificates set issued_at = now(), pdf_path = 'x', pdf_sha256 = 'x', pdf_bytes = 1,
-        engine_version = 'x', error_class = 'x'
+    update registry.certificates set issued_at = now(), pdf_path = 'certificates/00/x.pdf',
+        pdf_sha256 = 'x', pdf_bytes = 1, engine_version = 'x', error_class = 'x'
 """
 
 _ANOTHER_CERTIFICATE = """

@@ -31,11 +31,13 @@ from worlds import TESTER, load_and_decide
 TEMPLATE = KeptTemplate("classic", "1", b"archive")
 FEEDS = ("users", "courses", "batches", "enrolments", "progress")
 EMPTY = """
+    alter table registry.certificates disable trigger never_truncated;
     truncate raw.users, raw.courses, raw.batches, raw.enrolments, raw.progress, ops.changed_keys, ops.loads,
         ops.load_verdicts, ops.candidate_days, ops.held_keys, ops.quarantine, ops.outcomes,
         registry.certificates, registry.attachments, registry.issuer_versions,
         registry.issuers, intermediate.int_enrolment_progress, marts.fct_completions,
-        marts.fct_certificate_decisions
+        marts.fct_certificate_decisions;
+    alter table registry.certificates enable trigger never_truncated
 """
 
 

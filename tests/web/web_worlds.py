@@ -255,7 +255,8 @@ def issue_without_printing(connection: Connection, *user_ids: str) -> None:
             wanted = {str(row[0]) for row in rows}
         chosen = [claim for claim in claims if not user_ids or claim.certificate_id in wanted]
         worker.record(
-            [Issued(claim.certificate_id, "certificates/x.pdf", "0" * 64, 1, "test") for claim in chosen], []
+            [Issued(claim.certificate_id, "certificates/00/x.pdf", "0" * 64, 1, "test") for claim in chosen],
+            [],
         )
         worker.release([claim for claim in claims if claim not in chosen])
 

@@ -47,7 +47,7 @@ class GateRules:
     timezone: str
 
 
-_GATE_LOCK: Final = 0x5072616D61616E06
+_GATE_LOCK: Final = 0x5072616D61616E08
 """Advisory transaction lock of whoever holds, lets go, or counts what was let go."""
 
 _LEAST_DAYS: Final = 3

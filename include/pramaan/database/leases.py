@@ -1,9 +1,10 @@
 """Leases: how the queues that are tables (certificates, reports, mail) are worked off by many at once.
 
 A holder, be it a worker, a builder or a sender, takes rows by writing its number and an end into them. A
-lease ends when it expires or when the holder's database session is gone, whichever comes first: the session
-holds an advisory lock of the holder's number, so what a killed one held is free at once. `attempts` counts
-claims; a claim that was not tried is given back.
+lease ends when it expires; in most queues also when the holder's database session is gone: the session holds
+an advisory lock of the holder's number, so what a killed one held is free at once. Not so where a holder that
+lost its session may still be at work on what must not be done twice. `attempts` counts claims; a claim that
+was not tried is given back.
 
 Only the database's clock says what is due and what has expired. A holder whose own clock is wrong plans
 nothing.
@@ -29,14 +30,19 @@ _LIVING: LiteralString = """
 """
 
 # Who lives is looked up once, which tells of most leases that they hold. A holder may have come to life since
-# then, and taken a row between the first look at it and its lock: so what seems dead is looked up again.
-_IS_FREE: LiteralString = f"""(
-    item.lease_id is null or item.lease_expires_at < now()
+# then, and taken a row between the first look at it and its lock: so what seems dead is looked up again, row
+# by row. `offset 0` keeps that second look from being made once for all rows and remembered, as old as the
+# first.
+# Versions of before wrote only one of number and end, or neither; each of them alone holds a row, too.
+_ENDS_WITH_SESSION: LiteralString = f"""(
+    coalesce(item.lease_expires_at < now(), item.lease_id is null)
     or (
-        item.lease_id::oid <> all (array({_LIVING}))
-        and not exists ({_LIVING} and objid = item.lease_id)
+        item.lease_id is not null
+        and item.lease_id::oid <> all (array({_LIVING}))
+        and not exists ({_LIVING} and objid = item.lease_id offset 0)
     )
 )"""
+_ENDS_BY_TIME: LiteralString = "coalesce(item.lease_expires_at < now(), true)"
 
 _CLAIM: LiteralString = """
     with free as materialized (
@@ -58,7 +64,8 @@ _CLAIM: LiteralString = """
 @dataclass(frozen=True, slots=True)
 class LeaseQueue:
     """A table that is a queue. `waits`: of its row `item`, whether it is to be worked on now, held by
-    somebody or not; `holders`: first half of the advisory locks by which its holders are known to live.
+    somebody or not; `holders`: first half of the advisory locks by which its holders are known to live;
+    `ends_with_session`: whether a lease ends when its holder's session is gone, before it expires.
     """
 
     table: LiteralString
@@ -66,6 +73,7 @@ class LeaseQueue:
     waits: LiteralString
     holders: int
     lease: timedelta
+    ends_with_session: bool = True
 
     def claim_statement(
         self,
@@ -85,8 +93,8 @@ class LeaseQueue:
         `changes`, `joined`, `on` and `returning` see `claimed`, the row as it becomes, and `free`.
         """
         return _CLAIM.format(
-            table=self.table, key=self.key, waits=self.waits, is_free=_IS_FREE, wanted=wanted, order=order,
-            returning=returning, columns=columns, changes=changes, joined=joined, on=on,
+            table=self.table, key=self.key, waits=self.waits, is_free=self.is_free, wanted=wanted,
+            order=order, returning=returning, columns=columns, changes=changes, joined=joined, on=on,
         )  # fmt: skip
 
     def values(self, holder: int) -> dict[str, object]:
@@ -95,13 +103,13 @@ class LeaseQueue:
 
     @property
     def is_free(self) -> LiteralString:
-        """A condition on the row `item`: nobody who lives holds it. Takes `%(holders)s`."""
-        return _IS_FREE
+        """A condition on the row `item`: nobody holds it. Takes `%(holders)s`."""
+        return _ENDS_WITH_SESSION if self.ends_with_session else _ENDS_BY_TIME
 
     @property
     def free(self) -> LiteralString:
         """A condition on the row `item`: it waits, and nobody holds it. Takes `%(holders)s`."""
-        return f"({self.waits}) and {_IS_FREE}"
+        return f"({self.waits}) and {self.is_free}"
 
     def count_holders(self, connection: Connection) -> int:
         """How many holders live."""

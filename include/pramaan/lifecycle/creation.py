@@ -10,8 +10,9 @@ from pramaan.database.wake import wake
 from pramaan.errors import RegistryError
 from pramaan.lifecycle.frozen import FIELDS_OF_ITSELF
 from pramaan.lifecycle.identity import IdentityKey
-from pramaan.lifecycle.transitions import CREATE, CREATE_HELD, WITHDRAW
-from pramaan.registry.certificates import Certificate, get_certificate, lock_certificate
+from pramaan.lifecycle.transitions import CREATE, CREATE_HELD, WITHDRAW, lock_for_person
+from pramaan.lifecycle.withdrawal import withdraw_successor
+from pramaan.registry.certificates import Certificate, get_certificate
 from pramaan.registry.changes import Actor, checked_reason, record_change
 from pramaan.rendering.assertion import hashed_recipient
 
@@ -135,20 +136,22 @@ def reissue(
     connection: Connection, certificate_id: str, *, key: IdentityKey, public_url: str, reason: str, by: Actor
 ) -> Certificate:
     """Have an issued or revoked certificate made once more, from what it printed; returns the successor,
-    which is pending. The old one stays what it is until the successor is issued.
+    which is pending. The old one stays what it is until the successor is issued. A successor that failed is
+    withdrawn for the new one.
 
     Raises RegistryError `certificate_not_found`, `certificate_not_issued`, `reissue_under_way`,
     `invalid_reason`.
     """
     reason = checked_reason(reason)
     with connection.transaction():
-        old = lock_certificate(connection, certificate_id)
+        old = lock_for_person(connection, certificate_id)
         if old.status not in ("issued", "revoked"):
             raise RegistryError(
                 "certificate_not_issued",
                 f"certificate {certificate_id} is {old.status}; only one that was issued can be made again",
             )
         sequence = _next_sequence(connection, old)
+        withdraw_successor(connection, certificate_id, reason=reason, by=by, statuses=("failed",))
         successor_id = key.certificate_id(old.user_id, old.course_id, old.batch_id, sequence=sequence)
         recipient = hashed_recipient(public_url, recipient_id=old.user_id, certificate_id=successor_id)
         values = {

@@ -29,6 +29,14 @@ _OF_ITSELF: Mapping[FieldName, LiteralString] = {
 }
 
 
+_WITHOUT_SOURCE = set(FIELD_NAMES) - _FROM_FACTS.keys() - _OF_ITSELF.keys()
+if _WITHOUT_SOURCE:
+    raise LookupError(
+        f"certificate fields without a source: {', '.join(sorted(_WITHOUT_SOURCE))}; say in "
+        "pramaan.lifecycle.frozen what they are frozen from"
+    )
+
+
 def _object(sources: Mapping[FieldName, LiteralString]) -> LiteralString:
     pairs: list[LiteralString] = [f"'{name}', {sources[name]}" for name in FIELD_NAMES if name in sources]
     joined: LiteralString = ", ".join(pairs)

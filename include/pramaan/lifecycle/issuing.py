@@ -12,7 +12,9 @@ from uuid import UUID
 
 from pramaan.database.connect import Connection
 from pramaan.database.leases import LeaseQueue
+from pramaan.database.wake import wake
 from pramaan.lifecycle.transitions import FAIL, ISSUE, RETRY, SUPERSEDE, lock_certificates, move
+from pramaan.registry.changes import Actor, record_change
 
 __all__ = [
     "QUEUE",
@@ -79,13 +81,37 @@ _HAS_SUSPECTS: LiteralString = f"""
     select exists (select from registry.certificates as item where {QUEUE.waits} and {_IS_SUSPECT})
 """  # noqa: S608 - our own words
 
+# Locked in the order of the ids, as everybody does.
+
+_MAKE_DUE: LiteralString = """
+    with late as materialized (
+        select certificate_id from registry.certificates
+        where status = 'pending' and next_attempt_at > now()
+        order by certificate_id
+        for update
+    )
+
+    update registry.certificates as certificates set next_attempt_at = now()
+    from late
+    where certificates.certificate_id = late.certificate_id
+"""
+
 _GIVE_BACK: LiteralString = """
-    update registry.certificates set lease_id = null, lease_expires_at = null, attempts = attempts - 1
-    where lease_id = %(holder)s and status = 'pending' and certificate_id = any(%(ids)s)
+    with untried as materialized (
+        select certificate_id from registry.certificates
+        where lease_id = %(holder)s and status = 'pending' and certificate_id = any(%(ids)s)
+        order by certificate_id
+        for update
+    )
+
+    update registry.certificates as certificates
+    set lease_id = null, lease_expires_at = null, attempts = attempts - 1
+    from untried
+    where certificates.certificate_id = untried.certificate_id
 """
 
 # Only the holder of a lease records, and what was withdrawn or held meanwhile is nobody's.
-_IS_OURS: LiteralString = "certificates.lease_id = %(holder)s"
+_IS_OURS: LiteralString = "certificates.status = 'pending' and certificates.lease_id = %(holder)s"
 
 _ISSUED: LiteralString = """
     select * from unnest(
@@ -100,6 +126,19 @@ _SUPERSEDED: LiteralString = """
     select successors.supersedes as certificate_id from registry.certificates as successors
     where successors.certificate_id = any(%(ids)s) and successors.supersedes is not null
         and successors.status = 'pending' and successors.lease_id = %(holder)s
+"""
+_FAILED_BEFORE: LiteralString = """
+    select certificate_id from registry.certificates
+    where status = 'failed'
+        and (%(chosen)s::text[] is null or certificate_id = any(%(chosen)s::text[]))
+"""
+_IS_FAILED: LiteralString = "certificates.status = 'failed'"
+_TENANTS: LiteralString = """
+    select certificates.certificate_id, attachments.tenant_id
+    from registry.certificates as certificates
+    inner join registry.attachments as attachments using (attachment_id)
+    where certificates.certificate_id = any(%(ids)s)
+    order by certificates.certificate_id
 """
 _FAILED: LiteralString = """
     select * from unnest(%(ids)s::text[], %(classes)s::text[], %(errors)s::text[], %(waits)s::interval[])
@@ -165,19 +204,38 @@ def make_due(connection: Connection) -> datetime:
     """Let certificates that wait for a later attempt be tried at once; returns the instant by which all are
     due.
     """
-    connection.execute(
-        "update registry.certificates set next_attempt_at = now() "
-        "where status = 'pending' and next_attempt_at > now()"
-    )
+    connection.execute(_MAKE_DUE)
     return now(connection)
 
 
-def retry_failed(connection: Connection) -> int:
-    """Let every failed certificate be tried again, in the caller's transaction; returns how many. For whoever
-    has mended what they failed of.
+def retry_failed(
+    connection: Connection, *, by: Actor, certificate_ids: Sequence[str] | None = None
+) -> set[str]:
+    """Let failed certificates (None: all) be tried again; returns their ids. For whoever has mended what they
+    failed of. Each has a line in the record of changes; one that is not failed stays as it is.
     """
-    failed: LiteralString = "select certificate_id from registry.certificates where status = 'failed'"
-    return len(move(connection, RETRY, failed, changes=", next_attempt_at = now()"))
+    values = {"chosen": None if certificate_ids is None else list(certificate_ids)}
+    with connection.transaction():
+        retried = move(
+            connection, RETRY, _FAILED_BEFORE, changes=", next_attempt_at = now()", guard=_IS_FAILED,
+            values=values,
+        )  # fmt: skip
+        tenants = connection.execute(_TENANTS, {"ids": sorted(retried)}).fetchall()
+        with connection.pipeline():
+            for certificate_id, tenant_id in tenants:
+                record_change(
+                    connection,
+                    "retried",
+                    by=by,
+                    kind="certificate",
+                    subject_id=str(certificate_id),
+                    tenant_id=str(tenant_id),
+                    before={"status": "failed"},
+                    after={"status": RETRY.after},
+                )
+        if retried:
+            wake(connection)
+    return retried
 
 
 def claim(connection: Connection, *, holder: int, limit: int, due_by: datetime | None) -> list[Claim]:

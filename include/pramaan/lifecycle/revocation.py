@@ -2,8 +2,9 @@
 
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
-from pramaan.lifecycle.transitions import REVOKE, move
-from pramaan.registry.certificates import Certificate, get_certificate, lock_certificate
+from pramaan.lifecycle.transitions import REVOKE, lock_for_person, move
+from pramaan.lifecycle.withdrawal import withdraw_successor
+from pramaan.registry.certificates import Certificate, get_certificate
 from pramaan.registry.changes import Actor, checked_reason, record_change
 
 __all__ = ["revoke"]
@@ -14,7 +15,8 @@ _CHANGES = ", revoked_at = clock_timestamp(), revoked_by = %(revoked_by)s, revoc
 def revoke(connection: Connection, certificate_id: str, *, reason: str, by: Actor) -> Certificate:
     """Revoke an issued certificate for good, with the reason and the name of who does it.
 
-    Whoever asks the registry sees it from the next request on; facts never bring it back.
+    Whoever asks the registry sees it from the next request on; facts never bring it back, and a successor
+    that was asked for before and is not issued yet is withdrawn.
 
     Raises RegistryError `certificate_not_found`, `certificate_already_revoked`, `certificate_not_issued`,
     `invalid_reason`.
@@ -22,11 +24,12 @@ def revoke(connection: Connection, certificate_id: str, *, reason: str, by: Acto
     reason = checked_reason(reason)
     values = {"certificate_id": certificate_id, "revoked_by": by.username, "reason": reason}
     with connection.transaction():
-        before = lock_certificate(connection, certificate_id)
+        before = lock_for_person(connection, certificate_id)
         if not move(
             connection, REVOKE, "select %(certificate_id)s as certificate_id", changes=_CHANGES, values=values
         ):
             raise _not_issued(before)
+        withdraw_successor(connection, certificate_id, reason=reason, by=by)
         after = get_certificate(connection, certificate_id)
         record_change(
             connection,

@@ -9,7 +9,7 @@ from typing import Final, LiteralString, get_args
 from uuid import UUID
 
 from pramaan.database.connect import Connection
-from pramaan.registry.certificates import Status
+from pramaan.registry.certificates import Certificate, Status, get_certificate
 
 __all__ = [
     "CLAIM",
@@ -26,10 +26,13 @@ __all__ = [
     "TRANSITIONS",
     "WITHDRAW",
     "Transition",
-    "is_allowed",
     "lock_certificates",
+    "lock_for_person",
     "move",
 ]
+
+_PERSONS_LOCK: Final = 0x5072616D61616E09
+"""Advisory transaction lock of a person who decides about a certificate."""
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
@@ -64,18 +67,15 @@ TRANSITIONS: Final = (
 """All there are."""
 
 
-def is_allowed(before: Status | None, after: Status | None) -> bool:
-    """Whether some transition leads from one status to the other."""
-    return any(before in each.before and after == each.after for each in TRANSITIONS)
-
-
+# All ids in one array, so that each is looked up by the key.
 _LOCK: LiteralString = """
     select certificate_id from registry.certificates
-    where certificate_id = any(%(ids)s)
-        or certificate_id in (
-            select supersedes from registry.certificates
-            where certificate_id = any(%(ids)s) and supersedes is not null
-        )
+    where certificate_id = any(array(
+        select unnest(%(ids)s::text[])
+        union all
+        select supersedes from registry.certificates
+        where certificate_id = any(%(ids)s) and supersedes is not null
+    ))
     order by certificate_id
     for update
 """
@@ -86,6 +86,29 @@ def lock_certificates(connection: Connection, certificate_ids: Sequence[str]) ->
     their ids, as everybody does.
     """
     connection.execute(_LOCK, {"ids": list(certificate_ids)})
+
+
+_LOCK_FAMILY: LiteralString = """
+    select certificate_id from registry.certificates
+    where certificate_id = any(array(
+        select %(certificate_id)s
+        union all
+        select certificate_id from registry.certificates where supersedes = %(certificate_id)s
+    ))
+    order by certificate_id
+    for update
+"""
+
+
+def lock_for_person(connection: Connection, certificate_id: str) -> Certificate:
+    """Lock a certificate and its successors until the caller's transaction ends, for what a person decides
+    about it; returns it. Persons take turns, so that no successor comes between.
+
+    Raises RegistryError `certificate_not_found`.
+    """
+    connection.execute("select pg_advisory_xact_lock(%s)", (_PERSONS_LOCK,))
+    connection.execute(_LOCK_FAMILY, {"certificate_id": certificate_id})
+    return get_certificate(connection, certificate_id)
 
 
 _MOVE: LiteralString = """

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 LEASE: Final = timedelta(minutes=10)
-"""How long a mail is one sender's alone, who breaks off earlier; what a killed one held is free at once."""
+"""How long a mail is one sender's alone, who breaks off earlier, and what a killed one held nobody's."""
 
 SMALL_BYTES: Final = 2_000_000
 """A file of as many is on the line for seconds."""
@@ -80,6 +80,8 @@ _QUEUE: Final = LeaseQueue(
     waits="item.status = 'queued' and item.next_attempt_at <= now() and item.kind = any(%(kinds)s)",
     holders=0x50726D59,
     lease=LEASE,
+    # Its message may be on the line still, and would be sent twice.
+    ends_with_session=False,
 )
 
 _CLAIM: LiteralString = _QUEUE.claim_statement(

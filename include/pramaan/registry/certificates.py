@@ -20,7 +20,6 @@ __all__ = [
     "certificates_of_user",
     "find_certificate",
     "get_certificate",
-    "lock_certificate",
     "tenant_of_batch",
     "tenant_of_user",
 ]
@@ -77,16 +76,6 @@ def get_certificate(connection: Connection, certificate_id: str) -> Certificate:
     if found is None:
         raise RegistryError("certificate_not_found", f"there is no certificate {certificate_id}")
     return found
-
-
-def lock_certificate(connection: Connection, certificate_id: str) -> Certificate:
-    """The certificate of this id, which nobody else changes until the caller's transaction ends. Raises as
-    `get_certificate`.
-    """
-    connection.execute(
-        "select from registry.certificates where certificate_id = %s for update", (certificate_id,)
-    )
-    return get_certificate(connection, certificate_id)
 
 
 def certificates_of_user(connection: Connection, user_id: str) -> list[Certificate]:

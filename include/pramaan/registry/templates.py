@@ -1,13 +1,20 @@
 """Templates as the registry keeps them: by content hash, for ever (table `registry.template_versions`)."""
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, LiteralString, cast
 
-from pramaan.certificate_fields import CERTIFICATE_FIELDS, FIELD_NAMES
+from pramaan.certificate_fields import FIELD_NAMES, FieldName
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
 
 __all__ = ["KeptTemplate", "is_kept", "keep_template", "require_usable", "template_archive"]
+
+_DETAILS: Final[dict[FieldName, LiteralString]] = {
+    "issuer_url": "issuers.url",
+    "signatory_name": "issuers.signatory_name",
+    "signatory_designation": "issuers.signatory_designation",
+}
+"""What an issuer may leave out, and where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +66,17 @@ def require_usable(
     Raises RegistryError `template_not_usable`.
     """
     row = connection.execute(
-        "select templates.required_fields, "
-        # In the order of the optional fields.
-        "issuers.url, issuers.signatory_name, issuers.signatory_designation "
+        f"select templates.required_fields, {', '.join(_DETAILS.values())} "  # noqa: S608 - our own words
         "from registry.template_versions as templates, registry.issuer_versions as issuers "
         "where templates.template_id = %s and templates.version = %s "
         "and issuers.issuer_id = %s and issuers.version = %s",
         (template_id, version, issuer_id, issuer_version),
     ).fetchone()
-    required, *details = row or ((),)
-    names = (field.name for field in CERTIFICATE_FIELDS if field.is_optional)
-    optional = dict(zip(names, details, strict=False))
-    there: set[str] = set(FIELD_NAMES)
-    there -= {name for name, value in optional.items() if value is None}
-    lacking = sorted(set(cast(list[str], required)) - there)
+    if row is None:
+        return
+    required, *details = row
+    absent = {name for name, value in zip(_DETAILS, details, strict=True) if value is None}
+    lacking = sorted(set(cast(list[str], required)) - (set(FIELD_NAMES) - absent))
     if lacking:
         raise RegistryError(
             "template_not_usable",

@@ -33,7 +33,7 @@ _ADD_CERTIFICATES: LiteralString = """
         recipient_name, completed_at, status, render_input, issued_at, pdf_path, pdf_sha256, pdf_bytes,
         engine_version, badge_recipient)
     select 'reported-' || user_id, user_id, course_id, batch_id, attachment_id, users.name, completed_at,
-        'issued', '{}', now(), '', '', 0, '', '{}'
+        'issued', '{}', now(), 'certificates/00/' || md5(user_id) || '.pdf', '', 0, '', '{}'
     from marts.fct_completions
     inner join raw.users using (user_id)
     cross join (select attachment_id from registry.attachments limit 1) as attachment

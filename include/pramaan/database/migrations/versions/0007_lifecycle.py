@@ -15,35 +15,40 @@ depends_on = None
 
 _AT_ONCE = 20_000
 
-_CERTIFICATES = """
+# Every certificate is rewritten once, and an index that is not there is not kept up to date meanwhile.
+
+_BEFORE = """
     alter table registry.certificates rename pdf_uri to pdf_path;
-    -- The last part of an address is the object's name, and names begin with the certificate's id.
-    update registry.certificates
-    set pdf_path = concat_ws(
-        '/', 'certificates', left(certificate_id, 2), regexp_replace(pdf_path, '^.*/', '')
-    )
-    where pdf_path is not null;
-
     alter table registry.certificates
-        add origin text not null default 'rules' check (origin in ('rules', 'person', 'reissue')),
+        add origin text not null default 'rules',
         add created_by text,
-        add supersedes text references registry.certificates,
-        add signature_sha256 text references registry.images,
-        add badge_recipient jsonb,
-        add constraint pdf_path_is_relative check (pdf_path !~ '^(/|[a-z0-9+]+:)');
-    update registry.certificates as certificates
-    set signature_sha256 = issuers.signature_sha256
-    from registry.attachments as attachments, registry.issuer_versions as issuers
-    where certificates.attachment_id = attachments.attachment_id
-        and attachments.issuer_id = issuers.issuer_id and attachments.issuer_version = issuers.version
-        and issuers.signature_sha256 is not null;
-    alter table registry.certificates
-        add constraint person_is_named check (origin = 'rules' or created_by is not null),
-        add constraint reissue_supersedes check ((origin = 'reissue') = (supersedes is not null));
-
-    -- One in force, and at most one that is to come: a successor waits beside what it will supersede.
+        add supersedes text,
+        add signature_sha256 text,
+        add badge_recipient jsonb;
     drop index registry.one_live_certificate;
     drop index registry.certificates_not_issued;
+"""
+
+# The last part of an address is the object's name, and names begin with the certificate's id.
+_REWRITE = """
+    update registry.certificates as certificates
+    set pdf_path = case when certificates.pdf_path is not null then concat_ws(
+            '/', 'certificates', left(certificates.certificate_id, 2),
+            regexp_replace(certificates.pdf_path, '^.*/', '')
+        ) end,
+        signature_sha256 = issuers.signature_sha256,
+        badge_recipient = jsonb_build_object(
+            'type', 'url', 'hashed', true, 'salt', known.certificate_id, 'identity', known.identity
+        )
+    from unnest(cast(:ids as text[]), cast(:identities as text[])) as known (certificate_id, identity),
+        registry.attachments as attachments, registry.issuer_versions as issuers
+    where certificates.certificate_id = known.certificate_id
+        and certificates.attachment_id = attachments.attachment_id
+        and attachments.issuer_id = issuers.issuer_id and attachments.issuer_version = issuers.version
+"""
+
+_AFTER = """
+    -- One in force, and at most one that is to come: a successor waits beside what it will supersede.
     create unique index one_issued_certificate on registry.certificates (user_id, course_id, batch_id)
         where status = 'issued';
     create unique index one_certificate_to_come on registry.certificates (user_id, batch_id, course_id)
@@ -51,9 +56,36 @@ _CERTIFICATES = """
     create index certificates_superseding on registry.certificates (supersedes)
         where supersedes is not null;
 
+    alter table registry.certificates
+        add constraint certificate_of_completion unique (certificate_id, user_id, course_id, batch_id);
+    alter table registry.certificates
+        add constraint origin_is_known check (origin in ('rules', 'person', 'reissue')) not valid,
+        add constraint person_is_named check (origin = 'rules' or created_by is not null) not valid,
+        add constraint reissue_supersedes
+            check ((origin = 'reissue') = (supersedes is not null)) not valid,
+        add constraint supersedes_of_the_same_completion
+            foreign key (supersedes, user_id, course_id, batch_id)
+            references registry.certificates (certificate_id, user_id, course_id, batch_id) not valid,
+        add constraint signature_is_kept
+            foreign key (signature_sha256) references registry.images not valid,
+        add constraint recipient_is_frozen check (badge_recipient is not null) not valid,
+        add constraint pdf_path_is_of_the_store
+            check (pdf_path ~ '^certificates/[0-9a-z]{2}/[^/]+$') not valid;
+    alter table registry.certificates
+        validate constraint origin_is_known,
+        validate constraint person_is_named,
+        validate constraint reissue_supersedes,
+        validate constraint supersedes_of_the_same_completion,
+        validate constraint signature_is_kept,
+        validate constraint recipient_is_frozen,
+        validate constraint pdf_path_is_of_the_store;
+    -- What is validated is not read again for this.
+    alter table registry.certificates alter badge_recipient set not null;
+    alter table registry.certificates drop constraint recipient_is_frozen;
+
     comment on column registry.certificates.origin is
-        'rules: by a decision, and withdrawn with it until issued; person, reissue: by created_by, who alone '
-        'may end it.';
+        'rules: by a decision, and withdrawn with it until issued; person, reissue: by created_by; only a '
+        'person may withdraw it.';
     comment on column registry.certificates.pdf_path is 'In the store, relative to its root.';
     comment on column registry.certificates.signature_sha256 is
         'The signature that is printed, as it stood at creation.';
@@ -80,7 +112,11 @@ _GUARDS = """
             raise exception 'a certificate is created pending or held, not %', new.status
                 using errcode = 'integrity_constraint_violation';
         elsif tg_op = 'DELETE' then
-            if old.status in ('pending', 'held', 'failed') and old.origin = 'rules' then return old; end if;
+            if old.status in ('pending', 'held', 'failed') and (
+                old.origin = 'rules'
+                -- Named by the one statement that withdraws what a person made, and by it alone.
+                or old.certificate_id = current_setting('pramaan.withdrawn_by_person', true)
+            ) then return old; end if;
             raise exception 'certificate % is % by %, and cannot be withdrawn',
                 old.certificate_id, old.status, old.origin using errcode = 'integrity_constraint_violation';
         end if;
@@ -114,6 +150,38 @@ _GUARDS = """
         render_input, signature_sha256, badge_recipient, origin, created_by, supersedes
         on registry.certificates
         for each row execute function registry.refuse_to_change_what_is_frozen();
+
+    create function registry.refuse_to_change_what_is_recorded() returns trigger language plpgsql as $$
+    begin
+        raise exception 'certificate % is %, and what was recorded of it is final',
+            old.certificate_id, old.status using errcode = 'integrity_constraint_violation';
+    end
+    $$;
+    create trigger final_once_issued before update of
+        issued_at, pdf_path, pdf_sha256, pdf_bytes, engine_version on registry.certificates
+        for each row when (
+            old.status in ('issued', 'superseded', 'revoked')
+            and (old.issued_at, old.pdf_path, old.pdf_sha256, old.pdf_bytes, old.engine_version)
+                is distinct from
+                (new.issued_at, new.pdf_path, new.pdf_sha256, new.pdf_bytes, new.engine_version)
+        )
+        execute function registry.refuse_to_change_what_is_recorded();
+    create trigger final_once_revoked before update of
+        revoked_at, revoked_by, revocation_reason on registry.certificates
+        for each row when (
+            old.status in ('superseded', 'revoked')
+            and (old.revoked_at, old.revoked_by, old.revocation_reason)
+                is distinct from (new.revoked_at, new.revoked_by, new.revocation_reason)
+        )
+        execute function registry.refuse_to_change_what_is_recorded();
+
+    create function registry.refuse_to_truncate_certificates() returns trigger language plpgsql as $$
+    begin
+        raise exception 'certificates are never removed all at once' using errcode = 'insufficient_privilege';
+    end
+    $$;
+    create trigger never_truncated before truncate on registry.certificates
+        for each statement execute function registry.refuse_to_truncate_certificates();
 """
 
 _LEASES = """
@@ -129,17 +197,18 @@ _LEASES = """
 
 
 def upgrade() -> None:
-    op.execute(_CERTIFICATES)
-    _freeze_recipients()
-    op.execute("alter table registry.certificates alter badge_recipient set not null")
+    op.execute(_BEFORE)
+    _rewrite_certificates()
+    op.execute(_AFTER)
     op.execute(_OUTCOMES)
     op.execute(_GUARDS)
     op.execute(_LEASES)
 
 
-def _freeze_recipients() -> None:
-    """Write down who each PDF's assertion names, as it was worked out until now: from the address of the
-    profile beside the verification page, salted with the certificate's id.
+def _rewrite_certificates() -> None:
+    """Write down of each certificate where its PDF lies, whose signature it prints, and who its assertion
+    names, as it was worked out until now: from the address of the profile beside the verification page,
+    salted with the certificate's id.
     """
     connection = op.get_bind()
     after = ""
@@ -151,20 +220,10 @@ def _freeze_recipients() -> None:
         ),
         {"after": after, "limit": _AT_ONCE},
     ).fetchall():
-        connection.execute(
-            sa.text(
-                "update registry.certificates as certificates set badge_recipient = jsonb_build_object("
-                "'type', 'url', 'hashed', true, 'salt', known.certificate_id, 'identity', known.identity) "
-                "from unnest(cast(:ids as text[]), cast(:identities as text[])) "
-                "as known (certificate_id, identity) "
-                "where certificates.certificate_id = known.certificate_id"
-            ),
-            {
-                "ids": [row[0] for row in rows],
-                "identities": [_identity(row[0], row[1], row[2]) for row in rows],
-            },
-        )
-        after = rows[-1][0]
+        ids = [row[0] for row in rows]
+        identities = [_identity(row[0], row[1], row[2]) for row in rows]
+        connection.execute(sa.text(_REWRITE), {"ids": ids, "identities": identities})
+        after = ids[-1]
 
 
 def _identity(certificate_id: str, user_id: str, verify_url: str) -> str:

@@ -252,7 +252,7 @@ def _session_of(pid: int) -> int:
 
 
 def await_outcomes(home: Settings, run: Run, *, more: int) -> None:
-    await_rows(home, run, "ops.outcomes", more=more)
+    await_rows(home, run, "ops.outcomes where status = 'issued'", more=more)
 
 
 def await_rows(home: Settings, run: Run, table: str, *, more: int) -> None:

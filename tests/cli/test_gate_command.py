@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from people import call
 
+from pramaan.certificates.queue import open_worker
 from pramaan.database.connect import Connection
+from pramaan.lifecycle.issuing import Failure
 from pramaan.pipeline import Pipeline
 from pramaan.settings import Settings
-from worlds import attach_everywhere, drop_finishers, load_and_decide, open_hold
+from worlds import attach_everywhere, drop_finishers, finishers_waiting, load_and_decide, open_hold
 
 
 @pytest.fixture
@@ -69,6 +71,25 @@ def test_an_approval_issues_with_the_next_batch(
     again = call(environment, "gate", "reject", held)
     assert again.returncode == 1
     assert "was approved by operator:" in again.stderr
+
+
+def test_what_failed_is_tried_again_once_somebody_says_so(
+    environment: dict[str, str],
+    settings: Settings,
+    pipeline: Pipeline,
+    connection: Connection,
+    tmp_path: Path,
+) -> None:
+    finishers_waiting(settings, pipeline, connection, tmp_path, count=2)
+    with open_worker(connection, run_id=None) as worker:
+        failures = [Failure(one.certificate_id, "template_error", "x", None) for one in worker.claim(2)]
+        worker.record([], failures)
+    assert call(environment, "issue").returncode == 0
+    assert statuses(connection) == {"failed": 2}
+    assert call(environment, "issue", "--retry-failed").returncode == 0
+    assert statuses(connection) == {"issued": 2}
+    changes = connection.execute("select username from registry.changes where action = 'retried'").fetchall()
+    assert [str(name).startswith("operator:") for (name,) in changes] == [True, True]
 
 
 def test_what_is_rejected_is_not_issued(

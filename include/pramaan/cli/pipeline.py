@@ -84,11 +84,17 @@ def load(folder: Path, *, history: bool, as_json: bool) -> int:
 
 @click.command()
 @_history_option
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Also try what failed again, once you have mended what it failed of. Recorded for each.",
+)
 @json_option
-def issue(*, history: bool, as_json: bool) -> None:
+def issue(*, history: bool, retry_failed: bool, as_json: bool) -> None:
     """Decide what facts and attachments changed, and issue until nothing is left."""
-    from pramaan.cli.workplace import open_pipeline
+    from pramaan.cli.workplace import open_pipeline, operator
     from pramaan.database.connect import pipeline_lock
+    from pramaan.lifecycle import issuing
     from pramaan.pipeline import Batch
     from pramaan.runs import finish_run, start_run
 
@@ -96,6 +102,8 @@ def issue(*, history: bool, as_json: bool) -> None:
     with pipeline.connect() as connection, progress() as bars:
         with pipeline_lock(connection, wait_seconds=_PATIENCE_SECONDS):
             run_id = start_run(connection, trigger="foreground", history=history)
+            if retry_failed:
+                issuing.retry_failed(connection, by=operator())
             decided = _decide(pipeline, connection, bars, run_id=run_id, history=history)
         issued = _issue(pipeline, connection, bars, run_id=run_id)
         finish_run(connection, run_id)

@@ -45,8 +45,8 @@ TIMEZONE = os.environ.get("PRAMAAN_TIMEZONE") or "Asia/Kolkata"
 
 
 @dag(
-    schedule=CronTriggerTimetable("0 2 * * *", timezone=TIMEZONE),
-    # Without a start date the first run is the coming night's: none is made up for the night before set-up.
+    # The first run is the coming night's: none is made up for the night before set-up, however short ago.
+    schedule=CronTriggerTimetable("0 2 * * *", timezone=TIMEZONE, run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=4),

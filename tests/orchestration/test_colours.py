@@ -180,7 +180,7 @@ def test_mail_that_cannot_go_out_is_red_once_it_is_more_than_a_blip(
     run = {"dag": "send_mail", "env": {"PRAMAAN_SMTP_URL": f"smtp://127.0.0.1:{free_port()}"}}
     (blip,) = airflow({"runs": [run]})
     assert (blip["state"], states(blip)) == ("success", {"send_notices": "success"})
-    connection.execute("update ops.mails set next_attempt_at = now(), queued_at = now() - interval '16 minutes'")
+    connection.execute("update ops.mails set next_attempt_at = now(), due_at = now() - interval '16 minutes'")
     (away,) = airflow({"runs": [run]})
     assert (away["state"], states(away)) == ("failed", {"send_notices": "failed"})
     assert rows(connection, "status, attempts") == [("queued", 0)]

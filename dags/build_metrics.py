@@ -13,11 +13,14 @@ lost. One run at a time. No certificate waits for it: it has a lock of its own.
 |---|---|---|
 | `load_telemetry` | loads each waiting file once, by content | loads what is left |
 | `build_models` | builds the models that read telemetry; leaves that to `build_warehouse` while the night is at it | builds them again |
+| `tell_outcome` | is red, and the run with it, when a step failed or files could not be loaded | says it again |
 
 #### Triage
 
 * **May be ignored:** a skipped run (telemetry is being loaded in the foreground); a single failed run, if the next one is green.
 * **`load_telemetry` red:** Postgres or the landing folder cannot be reached; the log's last line names which. Files wait.
+* **`tell_outcome` red:** the log's last line says why: another step is red, too, or a fault of ours keeps files from loading, which the last
+  line of `load_telemetry` names with what to do. Those wait, and the next run takes them up; what did load is built upon.
 * **`build_models` red:** metrics are as the last good run left them, and certificates go on. dbt's words name the model.
 * **Rows quarantined:** `select * from ops.quarantine order by quarantine_id desc` tells file, row and rule.
 
@@ -56,12 +59,16 @@ def build_metrics() -> None:
     def load_telemetry() -> dict[str, int]:
         return telemetry.load_telemetry()
 
-    # Also when some files could not be loaded: what did load is built upon.
-    @task(trigger_rule="none_skipped", inlets=[assets.EVENTS], execution_timeout=BUILDING_LASTS)
+    @task(inlets=[assets.EVENTS], execution_timeout=BUILDING_LASTS)
     def build_models() -> str:
         return telemetry.build_models(get_current_context()["ti"])
 
-    load_telemetry() >> build_models()
+    # Whatever came before: its colour is the run's.
+    @task(trigger_rule="all_done", execution_timeout=timedelta(minutes=5))
+    def tell_outcome() -> None:
+        telemetry.tell_outcome(get_current_context()["ti"])
+
+    load_telemetry() >> build_models() >> tell_outcome()
 
 
 build_metrics()

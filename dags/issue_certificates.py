@@ -15,21 +15,22 @@ lost. One run at a time; what arrives meanwhile goes into the next. A run that f
 | `load_feeds` | loads each waiting file once, by content | loads what is left; loaded files are known by their bytes |
 | `make_decisions` | decides the keys that facts touched; what is earned becomes `pending`, or `held` by the gate; shares out what is pending | takes what is still to be decided |
 | `issue_chunk` | renders, stores and records a chunk of pending certificates | goes on with what is not recorded yet, to the same bytes |
-| `record_run` | writes the run's counts, also after a step that failed, and decides no colour | writes them again |
+| `record_run` | writes the run's counts, also after a step that failed; is red, and the run with it, when a step failed or files could not be loaded | writes them again |
 
 #### Triage
 
 * **May be ignored:** a skipped run (a run in the foreground was at work for longer than it would wait); a single failed run, if the next
   one is green: each run takes up whatever an earlier one left.
-* **`load_feeds` red twice:** its last line names why: Postgres or the landing folder cannot be reached, or a fault of ours keeps the
-  files that it names from loading. Those wait; what did load is decided. Do what it says; the next run takes them up.
+* **`load_feeds` red twice:** its last line names why: Postgres or the landing folder cannot be reached. Files wait.
+* **`record_run` red:** its last line says why: another step is red, too, or a fault of ours keeps files from loading, which the last line of
+  `load_feeds` names with what to do. Those wait, and the next run takes them up; what did load is decided and issued.
 * **Rows quarantined:** nothing is lost. `select * from ops.quarantine order by quarantine_id desc` tells file, row and rule; the sender
   mends and sends them again.
 * **`issue_chunk` red with `the store cannot write`:** the disk is full or the store is away. Nothing to repeat by hand: once it is back,
   the next run issues what waits.
 * **A step red with `AirflowTaskTimeout`:** it hung. Loaded files, decisions and recorded certificates stay; the file or certificate under
   way is free again for the next run. Twice in a row on one file: look at the file, or at what Postgres waits for (`pg_locks`).
-* **`record_run` red in a green run:** certificates are issued all the same; only the run's line in `ops.runs` has no counts of them.
+* **`record_run` red with anything else:** certificates are issued all the same; only the run's line in `ops.runs` has no counts of them.
 * **Certificates `failed`:** permanent, one person each: `select certificate_id, error_class, error from registry.certificates where
   status = 'failed'`. New facts (a corrected name, say) put them back by themselves.
 * **Certificates `held`:** the gate found something out of the ordinary; `approve_held_issuance` asks a person.
@@ -75,19 +76,16 @@ def issue_certificates() -> None:
     def load_feeds() -> str:
         return steps.load_feeds(str(get_current_context()["run_id"]))
 
-    # Also when some files could not be loaded: what did load is decided.
     @task(
-        trigger_rule="none_skipped",
         inlets=[assets.RAW],
         outlets=[assets.DECISIONS],
         execution_timeout=DECIDING_LASTS,
     )
-    def make_decisions(batch: str | None) -> list[dict[str, Any]]:
+    def make_decisions(batch: str) -> list[dict[str, Any]]:
         return steps.make_decisions(batch)
 
     @task(
         map_index_template="chunk {{ chunk_name }}",
-        trigger_rule="none_skipped",
         pool="issuance",
         max_active_tis_per_dagrun=os.cpu_count(),
         execution_timeout=CHUNK_LASTS,
@@ -98,13 +96,13 @@ def issue_certificates() -> None:
         get_current_context()["chunk_name"] = chunk["name"]  # type: ignore[typeddict-unknown-key]
         return steps.issue_chunk(batch, limit=chunk["limit"])
 
-    @task(execution_timeout=timedelta(minutes=5))
+    # Whatever came before: its colour is the run's.
+    @task(trigger_rule="all_done", execution_timeout=timedelta(minutes=5))
     def record_run() -> dict[str, int]:
-        return steps.record_run(str(get_current_context()["run_id"]))
+        return steps.record_run(get_current_context()["ti"])
 
     batch = load_feeds()
-    # A teardown also runs after a step that failed, and leaves the run's colour to the steps.
-    issue_chunk.partial(batch=batch).expand(chunk=make_decisions(batch)) >> record_run().as_teardown()
+    issue_chunk.partial(batch=batch).expand(chunk=make_decisions(batch)) >> record_run()
 
 
 issue_certificates()

@@ -12,6 +12,7 @@ from pramaan.database.connect import Connection, connect
 from pramaan.errors import MailError
 from pramaan.mail.dispatch import LINES, NOTICES, Clock, send_round, silent_for
 from pramaan.mail.hand_over import Sent
+from pramaan.mail.ledger import retry_failed
 from pramaan.settings import Settings
 from pramaan.stages.mailing import send_notices
 from worlds import database_url
@@ -146,7 +147,7 @@ def test_a_server_that_is_away_costs_no_attempt_and_is_left_alone_for_a_while(
     assert list(NOTICES.pending(connection)) == []
     assert silent_for(connection) < timedelta(minutes=1)
 
-    connection.execute("update ops.mails set queued_at = now() - interval '2 hours', next_attempt_at = now()")
+    connection.execute("update ops.mails set due_at = now() - interval '2 hours', next_attempt_at = now()")
     with pytest.raises(MailError):
         send_notices(mailing, url=url, server_url=lambda: away, seconds=1.0)
     ((attempts, wait),) = rows(connection, "attempts, next_attempt_at - now()")
@@ -163,6 +164,33 @@ def test_a_server_that_answered_lately_is_not_silent(mailing: Settings, connecti
         server_url = f"smtp://127.0.0.1:{port}"
         sent = send_notices(mailing, url=database_url(mailing), server_url=lambda: server_url, seconds=60.0)
     assert sent == Sent(retried=1)
+    assert silent_for(connection) < timedelta(minutes=1)
+
+
+def test_a_blip_after_a_mail_was_put_off_for_hours_is_a_blip(
+    mailing: Settings, connection: Connection
+) -> None:
+    """The server said `later` three hours ago, has had nothing to do since, and restarts when it is asked."""
+    queue(connection)
+    url = database_url(mailing)
+    with running_server(Temper(data_answers=["451 later"])) as port:
+        server_url = f"smtp://127.0.0.1:{port}"
+        assert send_notices(mailing, url=url, server_url=lambda: server_url, seconds=60.0) == Sent(retried=1)
+    connection.execute(
+        "update ops.mails set queued_at = queued_at - interval '3 hours', "
+        "attempted_at = attempted_at - interval '3 hours', due_at = now() - interval '1 second', "
+        "next_attempt_at = now() - interval '1 second'"
+    )
+    away = f"smtp://127.0.0.1:{free_port()}"
+    with pytest.raises(MailError):
+        send_notices(mailing, url=url, server_url=lambda: away, seconds=1.0)
+    assert silent_for(connection) < timedelta(minutes=1)
+
+    # Nor does a mail that failed long ago, and that a person tries again, tell of three hours.
+    connection.execute("update ops.mails set status = 'failed', error_class = 'x', due_at = queued_at")
+    assert retry_failed(connection) == 1
+    with pytest.raises(MailError):
+        send_notices(mailing, url=url, server_url=lambda: away, seconds=1.0)
     assert silent_for(connection) < timedelta(minutes=1)
 
 

@@ -91,13 +91,13 @@ def test_a_step_that_fails_is_red_and_the_run_s_counts_are_kept(
         "load_feeds": "failed",
         "make_decisions": "upstream_failed",
         "issue_chunk": "upstream_failed",
-        "record_run": "success",
+        "record_run": "failed",
     }
     assert states(unstored) == {
         "load_feeds": "success",
         "make_decisions": "success",
         "issue_chunk[0]": "failed",
-        "record_run": "success",
+        "record_run": "failed",
     }
     connection.execute("update registry.certificates set next_attempt_at = now()")
     (done,) = airflow({"runs": [{"dag": "issue_certificates", "env": good}]})
@@ -113,6 +113,66 @@ def test_a_step_that_fails_is_red_and_the_run_s_counts_are_kept(
     ]
 
 
+def test_a_file_that_a_fault_of_ours_keeps_from_loading_makes_the_run_red_after_the_rest_is_issued(
+    airflow: Airflow, finishers: Settings, connection: Connection, tmp_path: Path
+) -> None:
+    drop_rows(finishers, tmp_path, "users", [
+        {"user_id": "v", "name": "Vera", "tenant_id": "t", "updated_at": "2026-01-01T00:00:00Z"},
+    ])  # fmt: skip
+    drop_rows(finishers, tmp_path, "batches", [
+        {"batch_id": "b2", "course_id": "c", "tenant_id": "t", "name": "B2", "enrolment_type": "open",
+         "updated_at": "2026-01-01T00:00:00Z"},
+    ])  # fmt: skip
+    connection.execute("alter table raw.users rename block to block_of_old")
+    (run,) = airflow({"runs": [{"dag": "issue_certificates", "env": {}}]})
+    assert run["state"] == "failed"
+    assert states(run) == {
+        "load_feeds": "success",
+        "make_decisions": "success",
+        "issue_chunk[0]": "success",
+        "record_run": "failed",
+    }
+    assert connection.execute(
+        "select counts ->> 'files_failed', counts ->> 'files_loaded', counts ->> 'certificates_issued' "
+        "from ops.runs where finished_at is not null"
+    ).fetchall() == [("1", "1", "3")]
+
+    connection.execute("alter table raw.users rename block_of_old to block")
+    (mended,) = airflow({"runs": [{"dag": "issue_certificates", "env": {}}]})
+    assert (mended["state"], set(states(mended).values())) == ("success", {"success"})
+    assert connection.execute("select count(*) from raw.users where user_id = 'v'").fetchone() == (1,)
+
+
+def test_telemetry_that_fails_makes_its_run_red(
+    airflow: Airflow, settings: Settings, connection: Connection, tmp_path: Path
+) -> None:
+    """First a file by a fault of ours, then the landing folder as a whole."""
+    drop_rows(settings, tmp_path, "telemetry", [click("m1")])
+    connection.execute(
+        "create function no_rows() returns trigger language plpgsql as "
+        "$$ begin raise exception 'no rows for a while'; end $$"
+    )
+    connection.execute(
+        "create trigger no_rows before insert on raw.telemetry for each row execute function no_rows()"
+    )
+    runs = [
+        {"dag": "build_metrics", "env": {}},
+        {"dag": "build_metrics", "env": {"PRAMAAN_LANDING": "nowhere://landing"}},
+    ]
+    unloaded, unlisted = airflow({"runs": runs})
+    assert (unloaded["state"], states(unloaded)) == (
+        "failed",
+        {"load_telemetry": "success", "build_models": "success", "tell_outcome": "failed"},
+    )
+    assert (unlisted["state"], states(unlisted)) == (
+        "failed",
+        {"load_telemetry": "failed", "build_models": "upstream_failed", "tell_outcome": "failed"},
+    )
+    connection.execute("drop trigger no_rows on raw.telemetry")
+    (mended,) = airflow({"runs": [{"dag": "build_metrics", "env": {}}]})
+    assert (mended["state"], set(states(mended).values())) == ("success", {"success"})
+
+
 def test_mail_that_cannot_go_out_is_red_once_it_is_more_than_a_blip(
     airflow: Airflow, connection: Connection
 ) -> None:
@@ -120,9 +180,7 @@ def test_mail_that_cannot_go_out_is_red_once_it_is_more_than_a_blip(
     run = {"dag": "send_mail", "env": {"PRAMAAN_SMTP_URL": f"smtp://127.0.0.1:{free_port()}"}}
     (blip,) = airflow({"runs": [run]})
     assert (blip["state"], states(blip)) == ("success", {"send_notices": "success"})
-    connection.execute(
-        "update ops.mails set next_attempt_at = now(), queued_at = now() - interval '16 minutes'"
-    )
+    connection.execute("update ops.mails set next_attempt_at = now(), due_at = now() - interval '16 minutes'")
     (away,) = airflow({"runs": [run]})
     assert (away["state"], states(away)) == ("failed", {"send_notices": "failed"})
     assert rows(connection, "status, attempts") == [("queued", 0)]

@@ -4,10 +4,11 @@ A connection is always UTC and never autocommits by surprise. Foreign errors bec
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from pramaan.errors import DatabaseError, PipelineBusyError
 
@@ -31,6 +32,11 @@ _PATIENCE: Final[dict[str, Any]] = {
     "keepalives_count": 6,
 }
 
+_CANCEL_SECONDS: Final = 5.0
+
+_NOTICES_WE_ARE_GONE: Final = "10s"
+"""So often a server looks, while a statement runs, whether its client still lives."""
+
 PIPELINE_LOCK = 0x5072616D61616E01
 """Advisory lock held while facts load and decisions are made."""
 
@@ -44,20 +50,49 @@ LONGEST_LOCK_WAIT_SECONDS: Final = 900
 """For a lock that another session holds: longer than any of ours is held, and no statement waits for ever."""
 
 
+class _Interruptible(psycopg.Connection[tuple[object, ...]]):
+    """A connection whose statement ends with whoever waits for it: a task's time-out is raised by a signal in
+    the midst of waiting, and a statement that went on would keep its locks.
+    """
+
+    interrupted_by: BaseException | None = None
+
+    def wait(self, *args: Any, **kwargs: Any) -> Any:
+        """As psycopg's. Where something that is no error breaks it off, the statement is cancelled and the
+        connection closed, so that nothing on the way out waits for it.
+        """
+        try:
+            return super().wait(*args, **kwargs)
+        except Exception:
+            raise
+        except BaseException as interruption:
+            if self.info.transaction_status is TransactionStatus.ACTIVE:
+                self.interrupted_by = interruption
+                with suppress(psycopg.Error):
+                    self.cancel_safe(timeout=_CANCEL_SECONDS)
+                self.close()
+            raise
+
+
 @contextmanager
 def connect(url: str, *, application: str = "pramaan") -> Iterator[Connection]:
     """Open one connection for the block; each transaction is the caller's to commit.
 
     Raises DatabaseError when the server cannot be reached, goes away, or refuses a statement that the block
-    did not expect to be refused.
+    did not expect to be refused. What interrupts a statement comes out as itself: the statement is cancelled.
     """
     try:
-        with psycopg.connect(url, application_name=application, autocommit=True, **_PATIENCE) as connection:
-            connection.execute("set timezone to 'UTC'")
-            connection.execute(
-                "select set_config('lock_timeout', %s, false)", (f"{LONGEST_LOCK_WAIT_SECONDS}s",)
-            )
-            yield connection
+        with _Interruptible.connect(
+            url, application_name=application, autocommit=True, **_PATIENCE
+        ) as connection:
+            _set_up(connection)
+            try:
+                yield connection
+            except psycopg.Error:
+                # On the way out somebody met the closed connection.
+                if connection.interrupted_by is not None:
+                    raise connection.interrupted_by from None
+                raise
     except psycopg.errors.DeadlockDetected as error:
         raise DatabaseError(
             "two transactions waited for each other, and Postgres ended this one. What was under way is "
@@ -79,6 +114,20 @@ def connect(url: str, *, application: str = "pramaan") -> Iterator[Connection]:
             f"Postgres refused: {error.diag.message_primary or type(error).__name__}. What was under way is "
             "undone."
         ) from error
+
+
+def _set_up(connection: Connection) -> None:
+    connection.execute("set timezone to 'UTC'")
+    connection.execute("select set_config('lock_timeout', %s, false)", (f"{LONGEST_LOCK_WAIT_SECONDS}s",))
+    try:
+        connection.execute(
+            "select set_config('client_connection_check_interval', %s, false)", (_NOTICES_WE_ARE_GONE,)
+        )
+    except psycopg.OperationalError:
+        raise
+    except psycopg.DatabaseError:
+        # A courtesy, which older servers and some systems and poolers do not know.
+        pass
 
 
 @contextmanager

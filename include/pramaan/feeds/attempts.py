@@ -4,10 +4,13 @@ What has killed readers is loaded after all others, and first read by a child pr
 """
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, cast
+
+import psycopg
+from psycopg.pq import TransactionStatus
 
 from pramaan.confined import Stopped, answers
 from pramaan.database.connect import Connection
@@ -52,8 +55,12 @@ def attempt(connection: Connection, file: LandedFile, *, sha256: str) -> Iterato
 
 
 def _forget(connection: Connection, file: LandedFile, *, sha256: str) -> None:
-    if not connection.closed:
-        connection.execute(sql.END_ATTEMPT, (file.feed, sha256))
+    """Never raises: what ended the attempt is to come out. On a connection that is lost or still at work the
+    attempt counts as a death, which one good load makes up for.
+    """
+    if connection.info.transaction_status is TransactionStatus.IDLE:
+        with suppress(psycopg.Error):
+            connection.execute(sql.END_ATTEMPT, (file.feed, sha256))
 
 
 def last_those_that_kill(connection: Connection, files: Collection[LandedFile]) -> list[LandedFile]:

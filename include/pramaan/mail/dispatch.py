@@ -49,7 +49,10 @@ _IS_DUE: LiteralString = """
 _SILENT: LiteralString = """
     select now() - greatest(
         (select max(attempted_at) from ops.mails),
-        (select min(queued_at) from ops.mails where status = 'queued' and kind = any(%(kinds)s))
+        (
+            select min(due_at) from ops.mails
+            where status = 'queued' and due_at <= now() and kind = any(%(kinds)s)
+        )
     )
 """
 
@@ -114,7 +117,7 @@ def send_round(
 
 
 def silent_for(connection: Connection, *, kinds: Sequence[str] = NOTICE_KINDS) -> timedelta:
-    """For how long the mail server has answered nobody while mail waited; no time when none waits.
+    """For how long the mail server has answered nobody while mail was due; no time when none is.
 
     Whoever found it away has given the attempt back, so that the newest one was answered.
     """

@@ -120,7 +120,8 @@ _SENT: LiteralString = """
 
 _NOT_SENT: LiteralString = """
     update ops.mails
-    set status = %(status)s, next_attempt_at = now() + %(wait)s, lease_id = null, lease_expires_at = null,
+    set status = %(status)s, next_attempt_at = now() + %(wait)s, due_at = now() + %(wait)s,
+        lease_id = null, lease_expires_at = null,
         handed_over_to = handed_over_to || %(taken)s::text[], recipients = %(left)s::text[],
         error_class = %(error_class)s, error = %(error)s
     where mail_id = %(mail_id)s and status = 'queued' and attempts = %(attempt)s
@@ -349,7 +350,7 @@ def list_unsent(connection: Connection, *, limit: int, kind: str | None = None) 
 def retry_failed(connection: Connection, mail_ids: Sequence[int] | None = None) -> int:
     """Queue these failed mails again (None: all), for those who have not got them; returns how many."""
     return connection.execute(
-        "update ops.mails set status = 'queued', attempts = 0, next_attempt_at = now() "
+        "update ops.mails set status = 'queued', attempts = 0, next_attempt_at = now(), due_at = now() "
         "where status = 'failed' and (%(ids)s::bigint[] is null or mail_id = any(%(ids)s::bigint[]))",
         {"ids": None if mail_ids is None else list(mail_ids)},
     ).rowcount

@@ -92,8 +92,9 @@ def _told(counts: dict[str, int], *, has_failed: bool) -> str:
         "failed": "certificates_failed",
         "to try again": "certificates_retried",
         "withdrawn": "certificates_withdrawn",
+        "files not loaded": "files_failed",
     }
     parts = [f"{counts[key]:,} {label}" for label, key in shown.items() if counts.get(key)]
     if has_failed:
-        return f"a step failed; done: {', '.join(parts) or 'nothing'}"
+        return f"failed, as `record_run` says; done: {', '.join(parts) or 'nothing'}"
     return ", ".join(parts) or "nothing to do"

@@ -8,14 +8,17 @@ Nothing is imported or read before a task runs, so that parsing a DAG file stays
 import os
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
-from pramaan.errors import LoadError, PipelineBusyError
+from pramaan.errors import PipelineBusyError
+from pramaan.orchestration.outcome import fail_if_red, tell_failed_files
 from pramaan.orchestration.workplace import workplace
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
 __all__ = [
     "DEFAULT_ARGS",
@@ -56,11 +59,10 @@ def load_feeds(scheduler_run_id: str) -> str:
     """Load what facts wait in the landing folder; returns the id of the run's line in `ops.runs`.
 
     Skips, and all that follows with it, when another run, say in the foreground, keeps the pipeline's lock.
-    Fails in the end, with the run's id left for what follows, when a fault of ours kept a file from loading:
-    what did load is decided all the same.
+    Files that a fault of ours keeps from loading are logged and counted: what did load is decided all the
+    same, and `record_run` fails.
     """
     from pramaan.database.connect import pipeline_lock
-    from pramaan.feeds.load import refuse_failed
     from pramaan.runs import note_counts, start_run
     from pramaan.stages.loading import load_counts, load_facts
 
@@ -74,21 +76,12 @@ def load_feeds(scheduler_run_id: str) -> str:
         except PipelineBusyError as error:
             note_counts(connection, run_id, {"gave_way": 1})
             raise AirflowSkipException(str(error)) from error
-    try:
-        refuse_failed(files)
-    except LoadError as error:
-        get_current_context()["ti"].xcom_push("return_value", str(run_id))
-        raise AirflowFailException(str(error)) from error
+    tell_failed_files(files)
     return str(run_id)
 
 
-def make_decisions(run_id: str | None) -> list[dict[str, Any]]:
-    """Decide the changed keys and enqueue what they earn; returns the chunks in which to issue what waits.
-
-    Fails when the run has no line, because loading could not even begin.
-    """
-    if run_id is None:
-        raise AirflowFailException("the load did not begin: see `load_feeds`")
+def make_decisions(run_id: str) -> list[dict[str, Any]]:
+    """Decide the changed keys and enqueue what they earn; returns the chunks in which to issue what waits."""
     from pramaan.database.connect import pipeline_lock
     from pramaan.runs import note_counts
     from pramaan.stages.deciding import decide, decided_counts
@@ -121,17 +114,18 @@ def issue_chunk(run_id: str, *, limit: int) -> dict[str, int]:
     return asdict(issue(press, limit=limit, run_id=UUID(run_id)))
 
 
-def record_run(scheduler_run_id: str) -> dict[str, int]:
+def record_run(ti: "RuntimeTaskInstanceProtocol") -> dict[str, int]:
     """Complete the run's line in `ops.runs` and tell Airflow's metrics; returns the line's counts, none when
-    the run did not begin.
+    the run did not begin. Fails after that when a step failed or files could not be loaded.
     """
     from pramaan.orchestration.metrics import tell_metrics
     from pramaan.runs import find_run, finish_run, measure
 
     with workplace().connect() as connection:
-        run_id = find_run(connection, scheduler_run_id)
+        run_id = find_run(connection, str(ti.run_id))
         counts = finish_run(connection, run_id) if run_id else {}
         tell_metrics(measure(connection), counts)
+    fail_if_red(ti, loaded_by="load_feeds", files_failed=counts.get("files_failed", 0))
     return counts
 
 

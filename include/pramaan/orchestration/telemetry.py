@@ -2,15 +2,16 @@
 
 from typing import TYPE_CHECKING, Final
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
-from pramaan.errors import LoadError, PipelineBusyError
+from pramaan.errors import PipelineBusyError
+from pramaan.orchestration.outcome import fail_if_red, tell_failed_files
 from pramaan.orchestration.workplace import workplace
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
-__all__ = ["build_models", "load_telemetry"]
+__all__ = ["build_models", "load_telemetry", "tell_outcome"]
 
 _MODELS: Final = "source:raw.telemetry+"
 """Whatever reads telemetry, from one model to the next."""
@@ -22,10 +23,10 @@ def load_telemetry() -> dict[str, int]:
     """Load what telemetry waits in the landing folder; returns counts.
 
     Skips, and what follows with it, when a run in the foreground loads telemetry for longer than a minute.
-    Fails in the end when a fault of ours kept a file from loading: what follows goes on with the rest.
+    Files that a fault of ours keeps from loading are logged and counted: what did load is built upon all the
+    same, and `tell_outcome` fails.
     """
     from pramaan.database.connect import telemetry_lock
-    from pramaan.feeds.load import refuse_failed
     from pramaan.stages.loading import load_counts
     from pramaan.stages.loading import load_telemetry as load
 
@@ -33,11 +34,9 @@ def load_telemetry() -> dict[str, int]:
     try:
         with place.connect() as connection, telemetry_lock(connection, wait_seconds=60):
             files = load(connection, place.settings)
-        refuse_failed(files)
     except PipelineBusyError as error:
         raise AirflowSkipException(str(error)) from error
-    except LoadError as error:
-        raise AirflowFailException(str(error)) from error
+    tell_failed_files(files)
     return load_counts(files)
 
 
@@ -57,3 +56,9 @@ def build_models(ti: "RuntimeTaskInstanceProtocol") -> str:
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     run_dbt(["run", "--select", _MODELS], url=place.url, target=target)
     return "built"
+
+
+def tell_outcome(ti: "RuntimeTaskInstanceProtocol") -> None:
+    """Fail when a step failed or files could not be loaded."""
+    counts = ti.xcom_pull(task_ids="load_telemetry") or {}
+    fail_if_red(ti, loaded_by="load_telemetry", files_failed=counts.get("files_failed", 0))

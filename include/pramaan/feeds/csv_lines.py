@@ -2,6 +2,7 @@
 
 import io
 import re
+import secrets
 from typing import IO
 
 from pramaan.errors import FeedError
@@ -13,8 +14,6 @@ from pramaan.feeds.spec import FeedSpec
 __all__ = ["Lines"]
 
 _LINE_TEXT = re.compile(rb"[^\r\n]+")
-_MARK = "\x00set aside: "
-"""Begins the line that stands for one that cannot be read."""
 
 
 class Lines(io.RawIOBase):
@@ -36,7 +35,9 @@ class Lines(io.RawIOBase):
         self._form = Form(0)
         self.names: tuple[str, ...] = ()
         """The columns of the header, once started."""
-        self._set_aside: dict[int, Reject] = {}
+        # Drawn anew for each file: no line of it can pass for a mark.
+        self._mark_begins = f"\x00set aside {secrets.token_hex(16)}: "
+        self._set_aside: dict[str, Reject] = {}
         self._marks = 0
         self._lines = self._lines_inside = self._rows = 0
 
@@ -52,8 +53,8 @@ class Lines(io.RawIOBase):
             raise FeedError(
                 "empty_file", "the file has no header and no rows, only empty lines; send it again"
             )
-        if b"\n" not in self._tail and b"\r" in self._tail:
-            self._newline = b"\r"
+        if re.match(rb"[^\r\n]*\r(?!\n)", self._tail):
+            self._newline = b"\r"  # as the header ends, whatever stands in a value further down
         if not _is_utf8(self._tail.partition(self._newline)[0]):
             raise FeedError(
                 "unreadable_file", "the header is not UTF-8; save the file as UTF-8 and send it again"
@@ -76,6 +77,7 @@ class Lines(io.RawIOBase):
             raise FeedError(
                 "broken_quoting", "the quoting of the header is broken (RFC 4180); send the file again"
             )
+        refuse_wide(len(header[0]))  # a name may hold a line end, and more may stand behind it
         return header
 
     def read(self, size: int = -1) -> bytes:
@@ -88,12 +90,7 @@ class Lines(io.RawIOBase):
 
     def set_aside(self, cell: str) -> Reject | None:
         """What the mark in this cell stands for; None when it is none. A mark can be asked for once."""
-        number = cell.removeprefix(_MARK)
-        return (
-            self._set_aside.pop(int(number), None)
-            if cell != number and number.isascii() and number.isdigit()
-            else None
-        )
+        return self._set_aside.pop(cell, None)
 
     def account(self, rows: int) -> None:
         """Once all is read: whether the rows that came out of it are those that the lines make.
@@ -180,8 +177,9 @@ class Lines(io.RawIOBase):
 
     def _mark(self, reject: Reject) -> bytes:
         self._marks += 1
-        self._set_aside[self._marks] = reject
-        return f"{_MARK}{self._marks}".encode()
+        mark = f"{self._mark_begins}{self._marks}"
+        self._set_aside[mark] = reject
+        return mark.encode()
 
 
 def _end_of_line(data: bytes) -> int:

@@ -17,6 +17,7 @@ from pramaan.feeds.spec import FeedSpec
 __all__ = ["LONGEST_LINED_VALUE_BYTES", "Form", "Rows", "count_lines", "is_plain", "one_row", "split_rows"]
 
 LONGEST_LINED_VALUE_BYTES = 1_000
+_FEWEST_ESCAPED = 3
 
 _Positions = np.ndarray[tuple[int], np.dtype[np.intp]]
 _Flags = np.dtype[np.bool]
@@ -49,8 +50,16 @@ class Form:
         """The form of a file with these columns, of which `sample` is the beginning."""
         strict = {column.name for column in spec.columns if not column.free_text}
         lined = frozenset(number for number, name in enumerate(names) if name not in strict)
-        escaped = bool(_ESCAPED.search(sample)) and not _DOUBLED.search(sample)
-        return cls(len(names), lined, escaped)
+        return cls(len(names), lined, _is_escaped_by_backslashes(sample))
+
+
+def _is_escaped_by_backslashes(sample: bytes) -> bool:
+    """Whether that is plain: by most lines that have a quote, and more than two, and none says otherwise."""
+    if not _ESCAPED.search(sample) or _DOUBLED.search(sample):
+        return False
+    quoted = [line for line in sample.splitlines() if b'"' in line]
+    escaped = sum(b'\\"' in line for line in quoted)
+    return escaped >= _FEWEST_ESCAPED and escaped * 2 > len(quoted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 Nothing is repaired: a value that would have to be guessed is a broken row.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,12 @@ from pramaan.feeds.spec import Column, FeedSpec, Kind
 from pramaan.feeds.spreadsheets import MESSAGE, ruined
 from pramaan.feeds.typing_sql import given_columns, quoted, typed_value
 
-__all__ = ["BROKEN", "Rule", "checking_sql", "rules_of"]
+__all__ = ["BROKEN", "DEEPEST_JSON", "Rule", "checking_sql", "json_depth", "rules_of"]
+
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+
+DEEPEST_JSON = 100
+"""Postgres parses JSON by recursion: what one statement could still store, another can no longer read."""
 
 BROKEN = "_pramaan_broken"
 """The column with the number of the first rule that a row breaks, null for a good row."""
@@ -77,7 +83,13 @@ def _column_rules(column: Column, *, latest: datetime) -> list[Rule]:
         # The escape itself, and not a backslash escaped before the letters u0000.
         is_escape = f"regexp_matches({given}, '(^|[^\\\\])(\\\\\\\\)*\\\\u0000')"
         condition = f"contains({given}, '\\u0000') and {is_escape}"
-        return [Rule("nul_character", "the event holds a NUL character", condition)]
+        # Brackets are counted first, and only where there are many is it looked at how they are nested.
+        brackets = f"length({given}) - length(translate({given}, '[{{', ''))"
+        too_deep = f"{brackets} > {DEEPEST_JSON} and json_depth({given}) > {DEEPEST_JSON}"
+        return [
+            Rule("nul_character", "the event holds a NUL character", condition),
+            Rule("too_deep", f"the event is nested deeper than {DEEPEST_JSON} levels", too_deep),
+        ]
 
     def rule(name: str, message: str, condition: str) -> Rule:
         return Rule(name, f"{column.name} {message}", condition, column.name)
@@ -118,3 +130,15 @@ def _range_text(column: Column) -> str:
     if column.low is not None and column.high is not None and column.high < 2**31 - 1:
         return f"is outside {column.low:g} to {column.high:g}"
     return f"is below {column.low:g} or too large" if column.low is not None else f"is above {column.high:g}"
+
+
+def json_depth(text: str) -> int:
+    """How deep objects and lists are nested in a JSON text. Brackets inside strings are none."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.finditer(text):
+        if bracket[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket[0] in "]}":
+            depth -= 1
+    return deepest

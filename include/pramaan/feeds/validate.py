@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from pramaan.feeds.chunks import LINE_COLUMN, Chunk, Reject, numbered_raw_rows
 from pramaan.feeds.faults import judging
-from pramaan.feeds.rules import BROKEN, Rule, checking_sql, rules_of
+from pramaan.feeds.rules import BROKEN, Rule, checking_sql, json_depth, rules_of
 from pramaan.feeds.spec import FeedSpec
 
 __all__ = ["FUTURE_LIMIT", "Checked", "Validator", "open_judge"]
@@ -58,6 +58,7 @@ def open_judge() -> Iterator[duckdb.DuckDBPyConnection]:
     )
     try:
         judge.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+        judge.create_function("json_depth", json_depth, ["VARCHAR"], "INTEGER")
         yield judge
     finally:
         judge.close()

@@ -12,7 +12,7 @@ lost. One run at a time. No certificate waits for it: it has a lock of its own.
 | step | does | when it runs again |
 |---|---|---|
 | `load_telemetry` | loads each waiting file once, by content | loads what is left |
-| `build_models` | builds the models that read telemetry; leaves that to `build_warehouse` while the night is at it | builds them again |
+| `build_models` | builds the models that read telemetry, in a run that new files caused only when the last build is an hour old; leaves that to `build_warehouse` while the night is at it | builds them again |
 | `tell_outcome` | is red, and the run with it, when a step failed or files could not be loaded | says it again |
 
 #### Triage
@@ -61,7 +61,8 @@ def build_metrics() -> None:
 
     @task(inlets=[assets.EVENTS], execution_timeout=BUILDING_LASTS)
     def build_models() -> str:
-        return telemetry.build_models(get_current_context()["ti"])
+        context = get_current_context()
+        return telemetry.build_models(context["ti"], run_type=context["dag_run"].run_type)
 
     # Whatever came before: its colour is the run's.
     @task(trigger_rule="all_done", execution_timeout=timedelta(minutes=5))

@@ -12,7 +12,8 @@ from pramaan.database.connect import Connection, connect
 from pramaan.errors import MailError
 from pramaan.mail.dispatch import LINES, NOTICES, Clock, send_round, silent_for
 from pramaan.mail.hand_over import Sent
-from pramaan.mail.ledger import retry_failed
+from pramaan.mail.ledger import claim_mail, open_sender, retry_failed
+from pramaan.mail.messages import NOTICE_KINDS
 from pramaan.settings import Settings
 from pramaan.stages.mailing import send_notices
 from worlds import database_url
@@ -192,6 +193,45 @@ def test_a_blip_after_a_mail_was_put_off_for_hours_is_a_blip(
     with pytest.raises(MailError):
         send_notices(mailing, url=url, server_url=lambda: away, seconds=1.0)
     assert silent_for(connection) < timedelta(minutes=1)
+
+
+def test_a_claim_reads_few_rows_however_many_wait_and_the_team_goes_first(connection: Connection) -> None:
+    connection.execute(
+        "insert into ops.mails (kind, subject_key, recipients, language, content, message_id) "
+        "select case n when 20000 then 'hold_notice' else 'certificate_issued' end, n::text, "
+        "array['a@example.org'], 'en', '{}', '<' || n || '@example.org>' from generate_series(1, 20000) n"
+    )
+    connection.execute("analyze ops.mails")
+    with open_sender(connection) as sender, connection.transaction():
+        found = [
+            claim_mail(connection, sender=sender, per_minute=PER_MINUTE, kinds=NOTICE_KINDS) for _ in range(3)
+        ]
+        read = connection.execute(
+            "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables "
+            "where relid = 'ops.mails'::regclass"
+        ).fetchone()
+    assert [one and one.subject_key for one in found] == ["20000", "1", "2"]
+    assert read
+    assert isinstance(read[0], int)
+    assert read[0] < 1000
+
+
+def test_while_the_minute_is_full_no_line_is_opened(mailing: Settings, connection: Connection) -> None:
+    """A line would say that the server's address is none."""
+    queue(connection, 1)
+    queue(connection, 2)
+    connection.execute(
+        "update ops.mails set status = 'sent', handed_over_at = now(), attempted_at = now() where mail_id = 1"
+    )
+    passed: list[float] = []
+    sent = send_round(
+        database_url(mailing),
+        settings=mailing.model_copy(update={"mails_per_minute": 1}),
+        server_url="none",
+        seconds=3.0,
+        clock=Clock(now=lambda: sum(passed), sleep=passed.append),
+    )
+    assert (sent, passed) == (Sent(left=1), [1.0, 1.0, 1.0])
 
 
 def test_without_a_server_mail_waits_and_wakes_nobody(mailing: Settings, connection: Connection) -> None:

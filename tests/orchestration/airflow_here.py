@@ -30,6 +30,8 @@ def facts(bag: DagBag) -> dict[str, Any]:
                     task.task_id: {
                         "owner": task.owner,
                         "retries": task.retries,
+                        "upstream": sorted(task.upstream_task_ids),
+                        "trigger_rule": task.trigger_rule.value,
                         "seconds": task.execution_timeout.total_seconds() if task.execution_timeout else None,
                     }
                     for task in dag.tasks

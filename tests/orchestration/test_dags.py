@@ -41,6 +41,23 @@ def test_every_dag_is_documented_owned_tagged_retried_and_ends(airflow: Airflow)
             assert dag["seconds"] is None or task["seconds"] < dag["seconds"], task_id
 
 
+def test_a_broken_report_keeps_nobody_from_being_enqueued_and_makes_the_night_red(airflow: Airflow) -> None:
+    tasks = airflow({"facts": True})["dags"]["build_warehouse"]["tasks"]
+
+    def before(task_id: str) -> set[str]:
+        above = set(tasks[task_id]["upstream"])
+        return above.union(*(before(one) for one in above))
+
+    assert tasks["enqueue_missing"]["upstream"] == ["dbt.fct_certificate_decisions_run"]
+    assert "dbt.fct_completions_run" in before("enqueue_missing")
+    assert "dbt.fct_report_events_run" not in before("enqueue_missing")
+    # Airflow takes the run's colour from what nothing follows: whatever fails leaves such a one undone.
+    last = set(tasks).difference(*(task["upstream"] for task in tasks.values()))
+    assert {tasks[one]["trigger_rule"] for one in last} <= {"all_success", "none_failed"}
+    assert set(tasks) == last.union(*(before(one) for one in last))
+    assert "dbt.fct_report_events_run" in set().union(*(before(one) for one in last))
+
+
 def test_every_dag_stands_in_the_readme() -> None:
     readme = (PROJECT_ROOT / "README.md").read_text()
     assert [dag_id for dag_id in sorted(FILES) if f"| `{dag_id}` |" not in readme] == []

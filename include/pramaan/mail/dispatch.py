@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, LiteralString, cast
 from pramaan.database.connect import Connection, connect
 from pramaan.database.work import WorkSource
 from pramaan.mail.hand_over import Sent, send_due
-from pramaan.mail.ledger import count_due
+from pramaan.mail.ledger import count_due, has_room
 from pramaan.mail.messages import NOTICE_KINDS
 
 if TYPE_CHECKING:
@@ -97,6 +97,9 @@ def send_round(
     done = Sent()
     with connect(url, application="pramaan mail") as connection, _at_work(connection):
         while (due := count_due(connection, kinds=kinds)) and (left := until - clock.now()) > 0:
+            if not has_room(connection, per_minute=settings.mails_per_minute, kinds=kinds):
+                clock.sleep(_PAUSE_SECONDS)
+                continue
 
             def send(seconds: float = left) -> Sent:
                 with connect(url, application="pramaan mail") as line:

@@ -29,6 +29,7 @@ __all__ = [
     "claim_mail",
     "count_due",
     "count_queued",
+    "has_room",
     "is_being_sent",
     "list_unsent",
     "open_sender",
@@ -84,29 +85,46 @@ _QUEUE: Final = LeaseQueue(
     ends_with_session=False,
 )
 
-_CLAIM: LiteralString = _QUEUE.claim_statement(
-    # Counted once. As jsonb: whatever stands for the size can be compared.
-    wanted="""
-        (
-            select count(*) from ops.mails as lately
-            where lately.attempted_at > now() - interval '1 minute' and lately.kind = any(%(kinds)s)
-        ) < %(per_minute)s
-        and coalesce(item.content -> 'file_bytes' <= to_jsonb(%(most_bytes)s::bigint), true)
-    """,
-    order="""
-        item.kind not in ('hold_notice', 'report_late'),
+# The team is told first. The words of the index `mails_urgent`.
+_IS_URGENT: LiteralString = "item.kind in ('hold_notice', 'report_late')"
+
+_LATELY: LiteralString = """
+    select count(*) from ops.mails as lately
+    where lately.attempted_at > now() - interval '1 minute' and lately.kind = any(%(kinds)s)
+"""
+
+# By the indices on it, however long the queue is.
+_LONGEST_DUE: LiteralString = "item.next_attempt_at, item.mail_id"
+
+
+def _claim_statement(wanted: LiteralString, *, order: LiteralString) -> LiteralString:
+    return _QUEUE.claim_statement(
+        # Counted once.
+        wanted=f"({_LATELY}) < %(per_minute)s and {wanted}",
+        order=order,
+        changes=", attempted_at = now()",
+        returning="""
+            claimed.mail_id, claimed.kind, claimed.subject_key, claimed.recipients, claimed.language,
+            claimed.content, claimed.message_id, claimed.attempts as attempt, claimed.queued_at,
+            claimed.attempted_at
+        """,
+    )
+
+
+_CLAIM_URGENT: LiteralString = _claim_statement(_IS_URGENT, order=_LONGEST_DUE)
+_CLAIM_ANY: LiteralString = _claim_statement("true", order=_LONGEST_DUE)
+
+# All that waits is sorted, which of reports are few. As jsonb: whatever stands for the size can be compared.
+_CLAIM_WITH_FILE: LiteralString = _claim_statement(
+    "coalesce(item.content -> 'file_bytes' <= to_jsonb(%(most_bytes)s::bigint), true)",
+    order=f"""
         item.queued_at > now() - %(large_give_way)s
         and coalesce(item.content -> 'file_bytes' > to_jsonb(%(small_bytes)s::bigint), false),
-        item.next_attempt_at,
-        item.mail_id
-    """,
-    changes=", attempted_at = now()",
-    returning="""
-        claimed.mail_id, claimed.kind, claimed.subject_key, claimed.recipients, claimed.language,
-        claimed.content, claimed.message_id, claimed.attempts as attempt, claimed.queued_at,
-        claimed.attempted_at
+        {_LONGEST_DUE}
     """,
 )
+
+_BRINGS_FILE: Final = "progress_report"
 
 # Only whoever holds the newest claim may say what became of it: its number of attempts tells.
 
@@ -278,7 +296,16 @@ def claim_mail(
     }
     with connection.transaction(), connection.cursor(row_factory=class_row(Claimed)) as cursor:
         cursor.execute("select pg_advisory_xact_lock(%s)", (_RATE_LOCK,))
-        return cursor.execute(_CLAIM, values).fetchone()
+        for statement in (_CLAIM_URGENT, _CLAIM_WITH_FILE if _BRINGS_FILE in kinds else _CLAIM_ANY):
+            if claimed := cursor.execute(statement, values).fetchone():
+                return claimed
+        return None
+
+
+def has_room(connection: Connection, *, per_minute: int, kinds: Sequence[str]) -> bool:
+    """Whether all senders together have taken fewer than `per_minute` of these kinds in the last minute."""
+    row = connection.execute(_LATELY, {"kinds": list(kinds)}).fetchone()
+    return cast(tuple[int], row)[0] < per_minute
 
 
 def record_sent(connection: Connection, claimed: Claimed) -> bool:

@@ -1,5 +1,7 @@
 """The steps of `build_metrics`."""
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -11,12 +13,18 @@ from pramaan.orchestration.workplace import workplace
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
-__all__ = ["build_models", "load_telemetry", "tell_outcome"]
+__all__ = ["build_models", "is_to_be_built", "load_telemetry", "tell_outcome"]
 
 _MODELS: Final = "source:raw.telemetry+"
 """Whatever reads telemetry, from one model to the next."""
 
 _NIGHT: Final = "build_warehouse"
+
+_WOKEN: Final = "asset_triggered"
+"""The kind of a run that new files caused."""
+
+_BUILD_LASTS_FOR: Final = timedelta(hours=1)
+"""All events are read through for it, which each new file need not cause."""
 
 
 def load_telemetry() -> dict[str, int]:
@@ -40,9 +48,10 @@ def load_telemetry() -> dict[str, int]:
     return load_counts(files)
 
 
-def build_models(ti: "RuntimeTaskInstanceProtocol") -> str:
-    """Build the models that read telemetry anew; returns what was done: `built`, or `left to the night`,
-    which builds every model and is at it.
+def build_models(ti: "RuntimeTaskInstanceProtocol", *, run_type: str) -> str:
+    """Build the models that read telemetry anew; returns what was done: `built`; `left to the hour` when new
+    files caused this run and the last build is of the last hour; or `left to the night`, which builds every
+    model and is at it.
 
     Raises DatabaseError with dbt's own words: the tables are then as they were.
     """
@@ -53,9 +62,20 @@ def build_models(ti: "RuntimeTaskInstanceProtocol") -> str:
     place = workplace()
     # Beside the artefacts of the whole project, which the night's DAG reads.
     target = place.settings.home / "run" / "metrics"
+    built = target / "built"
+    if not is_to_be_built(run_type, built=built, now=datetime.now(UTC)):
+        return "left to the hour"
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     run_dbt(["run", "--select", _MODELS], url=place.url, target=target)
+    built.touch()
     return "built"
+
+
+def is_to_be_built(run_type: str, *, built: Path, now: datetime) -> bool:
+    """Whether a run of this kind builds, when the file `built` was touched by the last that did."""
+    if run_type != _WOKEN or not built.exists():
+        return True
+    return now - datetime.fromtimestamp(built.stat().st_mtime, UTC) >= _BUILD_LASTS_FOR
 
 
 def tell_outcome(ti: "RuntimeTaskInstanceProtocol") -> None:

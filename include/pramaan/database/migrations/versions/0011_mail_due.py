@@ -1,4 +1,4 @@
-"""Since when a mail is due, whatever puts off the next attempt."""
+"""Since when a mail is due, whatever puts off the next attempt; and which mails go first."""
 
 from alembic import op
 
@@ -15,6 +15,8 @@ def upgrade() -> None:
     alter table ops.mails alter due_at set default now();
     comment on column ops.mails.due_at is
         'From when on the mail is to be tried; next_attempt_at is later while the mail server is away.';
+    create index mails_urgent on ops.mails (next_attempt_at, mail_id)
+    where status = 'queued' and kind in ('hold_notice', 'report_late');
     """)
 
 

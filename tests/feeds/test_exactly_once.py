@@ -34,6 +34,9 @@ def test_two_copies_in_one_run_load_once(world: World) -> None:
     world.put("enrolments", "a.csv", CONTENT)
     world.put("enrolments", "b.csv", CONTENT)
     assert [each.status for each in world.load()] == ["loaded", "known"]
+    assert world.connection.execute("select loaded_at, last_seen_at from ops.loads").fetchall() == [
+        (LOADED_AT, LOADED_AT)
+    ]
 
 
 def test_the_same_bytes_in_another_feed_are_another_load(world: World) -> None:

@@ -47,6 +47,12 @@ def test_each_feed_has_its_own_limits(settings: Settings) -> None:
     assert "9 days ago, and is awaited every 7 days; users last came" in in_words(stale)
 
 
+def test_a_feed_that_comes_again_unchanged_is_fresh(settings: Settings, overdue: Connection) -> None:
+    overdue.execute("update ops.loads set last_seen_at = now() where feed = 'users'")
+    stale = stale_feeds(database_url(settings), target=settings.home / "dbt-freshness")
+    assert [one.feed for one in stale] == ["progress"]
+
+
 def test_the_team_is_told_once_a_day(settings: Settings, overdue: Connection) -> None:
     told = settings.model_copy(update={"team_email": "team@example.org"})
     evening = NOON + timedelta(hours=11)

@@ -169,6 +169,8 @@ def _commit(connection: Connection, arrival: _Arrival, *, deaths: int, on_rows: 
         with connection.transaction():
             load_id = _claim(connection, arrival, status="loading")
             if load_id is None:
+                seen = (arrival.loaded_at, arrival.file.feed, arrival.sha256)
+                connection.execute(sql.NOTE_SEEN, seen)
                 return arrival.became("known")
             if deaths >= DEATHS_BEFORE_CONFINED:
                 _survive(arrival, deaths=deaths)

@@ -16,6 +16,7 @@ __all__ = [
     "FINISH_LOAD",
     "FORGET_QUARANTINE",
     "INCOMING",
+    "NOTE_SEEN",
     "TRUNCATE_INCOMING",
     "copy_incoming",
     "create_incoming",
@@ -35,6 +36,9 @@ CLAIM_LOAD = """
     returning load_id
 """
 """A quarantined file was not loaded: sent again, under a better name perhaps, it is tried again."""
+
+NOTE_SEEN = "update ops.loads set last_seen_at = %s where feed = %s and sha256 = %s"
+"""The same bytes came again: nothing to load, and yet the feed has not stopped coming."""
 
 FORGET_QUARANTINE = "delete from ops.quarantine where load_id = %s"
 

@@ -21,7 +21,8 @@ def upgrade() -> None:
     comment on table ops.load_attempts is
         'One row per file under way, and per file on which a reader died: written before it is read.';
     alter table ops.loads add last_seen_at timestamptz;
-    comment on column ops.loads.last_seen_at is 'When the same bytes last came again, and were not loaded again.';
+    comment on column ops.loads.last_seen_at is
+        'When the same bytes last came again, and were not loaded again.';
     """)
 
 

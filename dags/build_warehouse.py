@@ -20,6 +20,7 @@ and takes its place only when it differs, in a blink (`dbt/macros/keyed_table.sq
 * **`check_freshness` is red:** a feed has not come for a week (the log names it and its age). Nothing is lost, but nobody's progress since
   then is known: ask whoever runs the portal's export. It is red each night until the feed comes; the limits stand in `dbt/models/sources.yml`.
 * **A model is red:** whoever has no certificate is enqueued all the same, unless decisions rest on the model. Its table is as the last good run left it, and micro-batches go on with the statements they have.
+* **`await_metrics` red:** `build_metrics` has been building for an hour. End its run, and re-run.
 * **A keyed table cannot take its place** ("something reads or writes the table in use without an end"): `pg_stat_activity` says what;
   end it and re-run.
 * **`enqueue_missing` returns `rows_unlike` or `certificates_enqueued` above 0:** nobody is harmed, what was wrong is right now, and whoever was
@@ -37,7 +38,7 @@ from airflow.sdk import CronTriggerTimetable, dag, task
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
 
-from pramaan.orchestration import freshness, steps
+from pramaan.orchestration import freshness, steps, telemetry
 from pramaan.settings import PROJECT_ROOT
 
 DBT_PROJECT = PROJECT_ROOT / "dbt"
@@ -86,9 +87,14 @@ def build_warehouse() -> None:
         return steps.enqueue_missing()
 
     @task
+    def await_metrics() -> None:
+        telemetry.await_metrics()
+
+    @task
     def check_freshness() -> dict[str, int]:
         return freshness.check_freshness()
 
+    await_metrics() >> models
     # A report's model or a test that is red keeps nobody from a certificate; it makes the run red by itself.
     models.children[f"{models.group_id}.{DECISIONS}_run"] >> enqueue_missing()
     check_freshness()

@@ -1,7 +1,8 @@
 """Airflow in a process of its own: reads what to do as JSON from its input, writes what came of it.
 
     {"facts": true}                                  -> what every DAG and task says of itself
-    {"runs": [{"dag": ..., "env": {...}}, ...]}      -> how each run and its tasks ended
+    {"runs": [{"dag": ..., "env": {...}}, ...]}      -> how each run and its tasks ended; "queued": a DAG,
+                                                        while a run of that waits to begin
 
 The runs are real (`dag.test`), one after the other, on the environment of this process and what each adds.
 Tasks are tried once: waiting for a retry shows nothing.
@@ -10,9 +11,17 @@ Tasks are tried once: waiting for a retry shows nothing.
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
+from airflow.models.dagrun import DagRun
+from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunType
+from sqlalchemy import delete
 
 
 def facts(bag: DagBag) -> dict[str, Any]:
@@ -42,14 +51,41 @@ def facts(bag: DagBag) -> dict[str, Any]:
     }
 
 
-def run(bag: DagBag, *, dag: str, env: dict[str, str], conf: dict[str, Any] | None = None) -> dict[str, Any]:
+@contextmanager
+def queued_run(dag_id: str) -> Iterator[None]:
+    with create_session() as session:
+        session.add(
+            DagRun(
+                dag_id=dag_id,
+                run_id="waits",
+                run_type=DagRunType.SCHEDULED,
+                run_after=datetime.now(UTC),
+                state=DagRunState.QUEUED,
+            )
+        )
+    try:
+        yield
+    finally:
+        with create_session() as session:
+            session.execute(delete(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == "waits"))
+
+
+def run(
+    bag: DagBag,
+    *,
+    dag: str,
+    env: dict[str, str],
+    conf: dict[str, Any] | None = None,
+    queued: str | None = None,
+) -> dict[str, Any]:
     os.environ.update(env)
     tested = bag.dags[dag]
     # `test` takes none: it leaves it to the scheduler to keep their records.
     tested.deadline = None
     for task in tested.tasks:
         task.retries = 0
-    done = tested.test(run_conf=conf)
+    with queued_run(queued) if queued else nullcontext():
+        done = tested.test(run_conf=conf)
     tasks = [
         {"task": ti.task_id, "index": ti.map_index, "state": str(ti.state)}
         for ti in done.get_task_instances()

@@ -202,6 +202,15 @@ def test_telemetry_is_loaded_while_a_batch_holds_the_pipeline_s_lock(
     assert connection.execute("select count(*) from ops.changed_keys").fetchone() == (0,)
 
 
+def test_metrics_are_left_to_a_night_that_waits_to_begin(
+    airflow: Airflow, settings: Settings, connection: Connection
+) -> None:
+    (run,) = airflow({"runs": [{"dag": "build_metrics", "env": {}, "queued": "build_warehouse"}]})
+    assert (run["state"], set(states(run).values())) == ("success", {"success"})
+    assert not (settings.home / "run" / "metrics" / "built").exists()
+    assert connection.execute("select count(*) from raw.telemetry").fetchone() == (0,)
+
+
 def test_a_batch_loads_no_telemetry(
     airflow: Airflow, settings: Settings, connection: Connection, tmp_path: Path
 ) -> None:

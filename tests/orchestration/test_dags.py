@@ -49,6 +49,7 @@ def test_a_broken_report_keeps_nobody_from_being_enqueued_and_makes_the_night_re
         return above.union(*(before(one) for one in above))
 
     assert tasks["enqueue_missing"]["upstream"] == ["dbt.fct_certificate_decisions_run"]
+    assert "await_metrics" in before("dbt.fct_report_events_run") & before("dbt.dbt_producer_watcher")
     assert "dbt.fct_completions_run" in before("enqueue_missing")
     assert "dbt.fct_report_events_run" not in before("enqueue_missing")
     # Airflow takes the run's colour from what nothing follows: whatever fails leaves such a one undone.

@@ -13,11 +13,13 @@ from psycopg.pq import TransactionStatus
 from pramaan.errors import DatabaseError, PipelineBusyError
 
 __all__ = [
+    "METRICS_LOCK",
     "PIPELINE_LOCK",
     "RULES_LOCK",
     "TELEMETRY_LOCK",
     "Connection",
     "connect",
+    "metrics_lock",
     "pipeline_lock",
     "telemetry_lock",
 ]
@@ -45,6 +47,9 @@ RULES_LOCK = 0x5072616D61616E02
 
 TELEMETRY_LOCK = 0x5072616D61616E06
 """Advisory lock held while telemetry loads, which nothing is decided by."""
+
+METRICS_LOCK = 0x5072616D61616E0A
+"""Advisory lock held while the models that read telemetry are built, but for the night's build."""
 
 LONGEST_LOCK_WAIT_SECONDS: Final = 900
 """For a lock that another session holds: longer than any of ours is held, and no statement waits for ever."""
@@ -148,6 +153,15 @@ def telemetry_lock(
 ) -> Iterator[None]:
     """Hold telemetry's lock for the block; as `pipeline_lock`, beside which it is held by others."""
     with _session_lock(connection, TELEMETRY_LOCK, "telemetry's lock", wait_seconds=wait_seconds):
+        yield
+
+
+@contextmanager
+def metrics_lock(
+    connection: Connection, *, wait_seconds: float = LONGEST_LOCK_WAIT_SECONDS
+) -> Iterator[None]:
+    """Hold for the block the lock of whoever builds metrics; as `pipeline_lock`."""
+    with _session_lock(connection, METRICS_LOCK, "the lock of metrics", wait_seconds=wait_seconds):
         yield
 
 

@@ -13,7 +13,7 @@ from pramaan.orchestration.workplace import workplace
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
-__all__ = ["build_models", "is_to_be_built", "load_telemetry", "tell_outcome"]
+__all__ = ["await_metrics", "build_models", "is_to_be_built", "load_telemetry", "tell_outcome"]
 
 _MODELS: Final = "source:raw.telemetry+"
 """Whatever reads telemetry, from one model to the next."""
@@ -51,14 +51,13 @@ def load_telemetry() -> dict[str, int]:
 def build_models(ti: "RuntimeTaskInstanceProtocol", *, run_type: str) -> str:
     """Build the models that read telemetry anew; returns what was done: `built`; `left to the hour` when new
     files caused this run and the last build is of the last hour; or `left to the night`, which builds every
-    model and is at it.
+    model and is at it or about to be. The night waits for it: see `await_metrics`.
 
     Raises DatabaseError with dbt's own words: the tables are then as they were.
     """
+    from pramaan.database.connect import metrics_lock
     from pramaan.warehouse.dbt import run_dbt
 
-    if ti.get_dr_count(dag_id=_NIGHT, states=["running"]):
-        return "left to the night"
     place = workplace()
     # Beside the artefacts of the whole project, which the night's DAG reads.
     target = place.settings.home / "run" / "metrics"
@@ -66,9 +65,23 @@ def build_models(ti: "RuntimeTaskInstanceProtocol", *, run_type: str) -> str:
     if not is_to_be_built(run_type, built=built, now=datetime.now(UTC)):
         return "left to the hour"
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    run_dbt(["run", "--select", _MODELS], url=place.url, target=target)
+    with place.connect() as connection, metrics_lock(connection):
+        # Under the lock: a night that is not seen here has yet to ask for it.
+        if ti.get_dr_count(dag_id=_NIGHT, states=["queued", "running"]):
+            return "left to the night"
+        run_dbt(["run", "--select", _MODELS], url=place.url, target=target)
     built.touch()
     return "built"
+
+
+def await_metrics() -> None:
+    """Wait until no run of `build_metrics` builds, for an hour: it and the night write the same tables. One
+    that begins from now on sees the night, and leaves the building to it.
+    """
+    from pramaan.database.connect import metrics_lock
+
+    with workplace().connect() as connection, metrics_lock(connection, wait_seconds=3600):
+        pass
 
 
 def is_to_be_built(run_type: str, *, built: Path, now: datetime) -> bool:

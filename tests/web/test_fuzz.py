@@ -100,6 +100,7 @@ def configuration(world: World, served: str) -> SchemathesisConfig:
     token = issue_token(world.settings, "admin", valid_for=timedelta(hours=1))
     return SchemathesisConfig.from_dict({
         "base-url": served,
+        "request-timeout": 120,  # the machine may be slow
         "headers": {"Authorization": f"Bearer {token}"},
         "seed": 1,
         "continue-on-failure": True,

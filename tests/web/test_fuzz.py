@@ -140,7 +140,8 @@ def test_the_api_answers_as_its_description_says(issued_world: World, served: st
     answers: Counter[tuple[str, int]] = Counter()
     for event in from_schema(schema).execute():
         if isinstance(event, events.NonFatalError | events.FatalError):
-            failures["broken off"].append(str(vars(event) if hasattr(event, "__dict__") else event))
+            error = event.value if isinstance(event, events.NonFatalError) else event.exception
+            failures["broken off"].append(repr(error)[:600])
         if not isinstance(event, events.ScenarioFinished):
             continue
         for case_id, interaction in event.recorder.interactions.items():

@@ -11,8 +11,6 @@ from pramaan.registry.changes import Actor, checked_reason, record_change
 
 __all__ = ["withdraw_by_person", "withdraw_successor"]
 
-_TO_COME: Final[tuple[Status, ...]] = ("pending", "held", "failed")
-
 # Told to the guard of the database for one statement: it lets this certificate go, though a person made it.
 _NAME: Final = "select set_config('pramaan.withdrawn_by_person', %s, true)"
 
@@ -39,7 +37,7 @@ def withdraw_by_person(connection: Connection, certificate_id: str, *, reason: s
     reason = checked_reason(reason)
     with connection.transaction():
         certificate = lock_for_person(connection, certificate_id)
-        if certificate.status not in _TO_COME:
+        if certificate.status not in WITHDRAW.before:
             raise RegistryError(
                 "certificate_was_issued",
                 f"certificate {certificate_id} is {certificate.status}; what was issued is revoked, not "
@@ -61,7 +59,7 @@ def withdraw_successor(
     *,
     reason: str,
     by: Actor,
-    statuses: Sequence[Status] = _TO_COME,
+    statuses: Sequence[Status | None] = WITHDRAW.before,
 ) -> None:
     """Withdraw what is to supersede a certificate and has one of these statuses, if there is such a one, in
     the caller's transaction, which has locked both by `lock_for_person`.

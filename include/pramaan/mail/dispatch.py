@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, LiteralString, cast
 from pramaan.database.connect import Connection, connect
 from pramaan.database.work import WorkSource
 from pramaan.mail.hand_over import Sent, send_due
-from pramaan.mail.ledger import count_due, has_room
+from pramaan.mail.ledger import count_due, has_room, newest_due
 from pramaan.mail.messages import NOTICE_KINDS
 
 if TYPE_CHECKING:
@@ -32,18 +32,13 @@ _SENDER_LOCK: Final = 0x5072616D61616E07
 
 _PAUSE_SECONDS: Final = 1.0
 
-_IS_DUE: LiteralString = """
-    select 'mail ' || max(mail_id) from ops.mails
-    where status = 'queued' and next_attempt_at <= now() and kind = any(%(kinds)s)
-        and (lease_expires_at is null or lease_expires_at < now())
-        and not exists (
-            select from pg_locks
-            where locktype = 'advisory' and objsubid = 1
-                and database = (select oid from pg_database where datname = current_database())
-                and classid::bigint = %(lock)s::bigint >> 32
-                and objid::bigint = %(lock)s::bigint & 4294967295
-        )
-    having count(*) > 0
+_IS_SOMEBODY_SENDING: LiteralString = """
+    select from pg_locks
+    where locktype = 'advisory' and objsubid = 1
+        and database = (select oid from pg_database where datname = current_database())
+        and classid::bigint = %(lock)s::bigint >> 32
+        and objid::bigint = %(lock)s::bigint & 4294967295
+    limit 1
 """
 
 _SILENT: LiteralString = """
@@ -66,8 +61,9 @@ class Clock:
 
 
 def _pending(connection: Connection) -> Iterator[str]:
-    values = {"kinds": list(NOTICE_KINDS), "lock": _SENDER_LOCK}
-    yield from (str(name) for (name,) in connection.execute(_IS_DUE, values))
+    newest = newest_due(connection, kinds=NOTICE_KINDS)
+    if newest is not None and not connection.execute(_IS_SOMEBODY_SENDING, {"lock": _SENDER_LOCK}).rowcount:
+        yield f"mail {newest}"
 
 
 NOTICES: Final = WorkSource("mail", _pending)

@@ -32,6 +32,7 @@ __all__ = [
     "has_room",
     "is_being_sent",
     "list_unsent",
+    "newest_due",
     "open_sender",
     "postpone_due",
     "queue_mail",
@@ -243,6 +244,13 @@ def count_due(connection: Connection, *, kinds: Sequence[str]) -> int:
     query: LiteralString = f"select count(*) from ops.mails as item where {_QUEUE.free}"  # noqa: S608 - our own words
     row = connection.execute(query, {"kinds": list(kinds), "holders": _QUEUE.holders}).fetchone()
     return cast(tuple[int], row)[0]
+
+
+def newest_due(connection: Connection, *, kinds: Sequence[str]) -> int | None:
+    """The id of the newest mail of these kinds that is due and held by no sender; None when none is."""
+    query: LiteralString = f"select max(mail_id) from ops.mails as item where {_QUEUE.free}"  # noqa: S608 - our own words
+    row = connection.execute(query, {"kinds": list(kinds), "holders": _QUEUE.holders}).fetchone()
+    return cast(tuple[int | None], row)[0]
 
 
 def is_being_sent(connection: Connection, *, kind: str, subject_key: str) -> bool:

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from chaos.people import People, gather_people, write_wave
 
-from chaos.crowd import Crowd, gather_crowd, write_wave
 from chaos.kills import kill, one_of, postgres_backends, postmaster, renderers, wait_until
 from chaos.proof import assert_exactly_once, attach_chaos, certificates
 from pramaan.database.connect import Connection, connect
@@ -37,13 +37,13 @@ Run = subprocess.Popen[bytes]
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A home whose Postgres is durable; the crowd's courses offer their certificates."""
+    """A home whose Postgres is durable; the people's courses offer their certificates."""
     folder = tmp_path_factory.mktemp("chaos")
     settings = Settings(home=folder / "home", port_base=free_port_base())
     try:
         pipeline = Pipeline(settings, url=ensure_database(settings))
         pipeline.prepare()
-        drop(settings, write_wave(folder / "catalogue", gather_crowd().catalogue, name="catalogue"))
+        drop(settings, write_wave(folder / "catalogue", gather_people().catalogue, name="catalogue"))
         with pipeline.connect() as connection:
             pipeline.load(connection)
             attach_chaos(connection)
@@ -55,74 +55,74 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="module")
-def crowds() -> list[Crowd]:
+def groups() -> list[People]:
     """Everybody so far: what the tests before gave must stay as it is."""
     return []
 
 
 @pytest.mark.slow
 def test_seven_kills_leave_no_duplicate_and_no_hole(
-    home: Settings, crowds: list[Crowd], tmp_path: Path
+    home: Settings, groups: list[People], tmp_path: Path
 ) -> None:
-    crowds.append(gather_crowd(people=2_000, waves=7, seed=1))
-    Chaos(home, tmp_path, crowds=crowds, kills=7, seed=1).survive()
+    groups.append(gather_people(people=2_000, waves=7, seed=1))
+    Chaos(home, tmp_path, groups=groups, kills=7, seed=1).survive()
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_a_hundred_kills_leave_no_duplicate_and_no_hole(
-    home: Settings, crowds: list[Crowd], tmp_path: Path, seed: int
+    home: Settings, groups: list[People], tmp_path: Path, seed: int
 ) -> None:
-    crowds.append(gather_crowd(people=6_000, waves=30, seed=seed))
-    Chaos(home, tmp_path, crowds=crowds, kills=20, seed=seed).survive()
+    groups.append(gather_people(people=6_000, waves=30, seed=seed))
+    Chaos(home, tmp_path, groups=groups, kills=20, seed=seed).survive()
 
 
 @pytest.mark.slow
 def test_a_run_survives_the_death_of_its_renderers(
-    home: Settings, crowds: list[Crowd], tmp_path: Path
+    home: Settings, groups: list[People], tmp_path: Path
 ) -> None:
-    run = load_new_crowd(home, crowds, tmp_path, seed=7)
+    run = load_new_people(home, groups, tmp_path, seed=7)
     for _ in range(2):
         await_outcomes(home, run, more=100)
         assert kill(next(iter(renderers(run.pid)), None))
     assert run.wait(120) == 0
-    assert_all(home, crowds)
+    assert_all(home, groups)
 
 
 @pytest.mark.slow
-def test_two_runs_at_once_issue_everything_once(home: Settings, crowds: list[Crowd], tmp_path: Path) -> None:
-    runs = [load_new_crowd(home, crowds, tmp_path / str(seed), seed=seed) for seed in (8, 9)]
+def test_two_runs_at_once_issue_everything_once(home: Settings, groups: list[People], tmp_path: Path) -> None:
+    runs = [load_new_people(home, groups, tmp_path / str(seed), seed=seed) for seed in (8, 9)]
     assert [run.wait(120) for run in runs] == [0, 0]
-    assert_all(home, crowds)
+    assert_all(home, groups)
 
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_without_its_renderers_leaves_no_process_behind(
-    home: Settings, crowds: list[Crowd], tmp_path: Path
+    home: Settings, groups: list[People], tmp_path: Path
 ) -> None:
-    run = load_new_crowd(home, crowds, tmp_path, seed=10)
+    run = load_new_people(home, groups, tmp_path, seed=10)
     await_outcomes(home, run, more=50)
     assert renderers(run.pid)
     assert kill(run.pid)
     run.wait()
     assert wait_until(lambda: not family_of(run), seconds=20), family_of(run)
     assert start(home, "issue").wait(120) == 0
-    assert_all(home, crowds)
+    assert_all(home, groups)
 
 
 class Chaos:
     """Runs of `pramaan load`, each killed, wholly or in one of its processes, or with Postgres under it."""
 
     def __init__(
-        self, home: Settings, folder: Path, *, crowds: Sequence[Crowd], kills: int, seed: int
+        self, home: Settings, folder: Path, *, groups: Sequence[People], kills: int, seed: int
     ) -> None:
         self._home = home
         self._folder = folder
         self._dice = random.Random(seed)
         self._kills = kills
-        self._crowds = crowds
-        self._waves = crowds[-1].waves
+        self._groups = groups
+        self._waves = groups[-1].waves
         self._runs: list[Run] = []
         self._struck: Counter[str] = Counter()
 
@@ -142,9 +142,9 @@ class Chaos:
         log.info("%d kills: %s", self._struck.total(), dict(self._struck))
         assert self._struck.total() == self._kills, "too many came after the end, and prove nothing"
         assert start(self._home, "load", str(self._everything())).wait(300) == 0
-        before = assert_all(self._home, self._crowds)
+        before = assert_all(self._home, self._groups)
         assert start(self._home, "load", str(self._everything())).wait(300) == 0
-        assert assert_all(self._home, self._crowds) == before
+        assert assert_all(self._home, self._groups) == before
 
     def _start(self, number: int) -> None:
         """A run with the next wave of files, or none if they are used up; now and then beside one that still
@@ -202,16 +202,16 @@ class Chaos:
         return self._folder / "everything"
 
 
-def load_new_crowd(home: Settings, crowds: list[Crowd], folder: Path, *, seed: int) -> Run:
+def load_new_people(home: Settings, groups: list[People], folder: Path, *, seed: int) -> Run:
     """A run that loads the facts of people who are new."""
-    crowds.append(gather_crowd(people=1_000, waves=1, seed=seed))
-    return start(home, "load", str(write_wave(folder / "feeds", crowds[-1].waves[0], name=f"all-{seed}")))
+    groups.append(gather_people(people=1_000, waves=1, seed=seed))
+    return start(home, "load", str(write_wave(folder / "feeds", groups[-1].waves[0], name=f"all-{seed}")))
 
 
-def assert_all(home: Settings, crowds: Sequence[Crowd]) -> list[tuple[object, ...]]:
+def assert_all(home: Settings, groups: Sequence[People]) -> list[tuple[object, ...]]:
     """Everybody has got what they earned, once; returns the certificates as they stand."""
     with connect(ensure_database(home)) as connection:
-        assert_exactly_once(home, connection, crowds)
+        assert_exactly_once(home, connection, groups)
         return certificates(connection)
 
 

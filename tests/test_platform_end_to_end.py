@@ -207,7 +207,7 @@ def test_the_assets_lead_from_feeds_to_certificates(platform: Platform) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Flood:
+class Burst:
     """A course that is used to some certificates a day, and today far more people complete it."""
 
     course_id: str
@@ -223,7 +223,7 @@ class Flood:
                     (self.course_id, today - timedelta(days=days)),
                 )
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        ids = [f"flood-{number}" for number in range(self.people)]
+        ids = [f"burst-{number}" for number in range(self.people)]
         key = {"course_id": self.course_id, "batch_id": batch_id, "updated_at": now}
         rows: dict[str, list[dict[str, Any]]] = {
             "users": [
@@ -261,7 +261,7 @@ def test_what_the_gate_holds_is_issued_when_a_person_approves_it(platform: Platf
     ).strip()
     platform.pramaan("detach", course_id)
     platform.pramaan("attach", course_id, "--template", "modern", "--issuer", issuer_of(platform), "--notify")
-    Flood(course_id, 120).drop(platform, tmp_path)
+    Burst(course_id, 120).drop(platform, tmp_path)
     began = time.monotonic()
 
     def question() -> dict[str, Any] | None:
@@ -288,7 +288,7 @@ def test_what_the_gate_holds_is_issued_when_a_person_approves_it(platform: Platf
         with connect(embedded_database_url(platform.settings)) as connection:
             row = connection.execute(
                 "select count(*) from registry.certificates "
-                "where user_id like 'flood-%' and status = 'issued'"
+                "where user_id like 'burst-%' and status = 'issued'"
             ).fetchone()
         return row == (120,)
 
@@ -301,7 +301,7 @@ def test_what_the_gate_holds_is_issued_when_a_person_approves_it(platform: Platf
     assert len(notices) == 1
     assert f"pramaan gate approve {hold['hold_id']}" in notices[0].as_string()
     told = [mail for mail in platform.outbox() if "holds" not in str(mail["subject"])]
-    assert {str(mail["to"]) for mail in told} == {f"flood-{number}@example.org" for number in range(120)}
+    assert {str(mail["to"]) for mail in told} == {f"burst-{number}@example.org" for number in range(120)}
 
 
 def issuer_of(platform: Platform) -> str:

@@ -8,7 +8,7 @@ import pytest
 from pramaan.database.connect import Connection
 from pramaan.database.wake import wake
 from pramaan.pipeline import Pipeline
-from pramaan.reports.asking import Asker, Wanted
+from pramaan.reports.requests import ReportSpec, Requester
 from pramaan.settings import Settings
 from pramaan.watch import Watch
 from pramaan.work import Work, work_sources
@@ -22,11 +22,11 @@ def watching(settings: Settings, work: Work = "facts") -> Watch:
     return Watch(url, name=work, sources=work_sources(settings, url=url)[work])
 
 
-def news_within(watch: Watch, seconds: float = PATIENCE_SECONDS) -> list[str]:
+def poll_within(watch: Watch, seconds: float = PATIENCE_SECONDS) -> list[str]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if news := watch.look():
-            return news
+        if new := watch.look():
+            return new
     return []
 
 
@@ -34,8 +34,8 @@ def test_new_files_are_told_of_once(settings: Settings, tmp_path: Path) -> None:
     with watching(settings) as watch:
         assert watch.look() == []
         drop_finishers(settings, tmp_path, 2)
-        assert len(news_within(watch)) == 5
-        assert news_within(watch, 1.5) == []
+        assert len(poll_within(watch)) == 5
+        assert poll_within(watch, 1.5) == []
 
 
 def test_a_file_still_under_way_is_not_told_of(settings: Settings) -> None:
@@ -43,7 +43,7 @@ def test_a_file_still_under_way_is_not_told_of(settings: Settings) -> None:
     (landing / "users").mkdir(parents=True, exist_ok=True)
     (landing / "users" / "new.csv.tmp").write_text("user_id\n")
     with watching(settings) as watch:
-        assert news_within(watch, 1.5) == []
+        assert poll_within(watch, 1.5) == []
 
 
 def test_a_change_in_the_registry_wakes_within_a_second(
@@ -52,10 +52,10 @@ def test_a_change_in_the_registry_wakes_within_a_second(
     drop_finishers(settings, tmp_path, 2)
     load_and_decide(pipeline, connection)
     with watching(settings) as watch:
-        assert news_within(watch, 1.5) == []
+        assert poll_within(watch, 1.5) == []
         began = time.monotonic()
         attach_everywhere(connection, "t")
-        assert [name.split()[0] for name in news_within(watch)] == ["change"]
+        assert [name.split()[0] for name in poll_within(watch)] == ["change"]
         assert time.monotonic() - began < 3
 
 
@@ -68,7 +68,7 @@ def test_keys_of_a_load_are_the_running_batch_s_own(
         assert watch.look() == []
         connection.execute("update ops.changed_keys set changed_at = now() - interval '3 minutes'")
         wake(connection)
-        assert news_within(watch) == ["left undecided"]
+        assert poll_within(watch) == ["left undecided"]
 
 
 OVERDUE = {
@@ -84,7 +84,7 @@ def test_what_a_run_left_is_told_of(
         assert watch.look() == []
         connection.execute(OVERDUE[left])  # type: ignore[arg-type]
         wake(connection)
-        assert news_within(watch) == [left]
+        assert poll_within(watch) == [left]
 
 
 @pytest.fixture
@@ -103,10 +103,10 @@ def test_a_hold_is_told_of_until_somebody_is_asked(settings: Settings, connectio
             "values (7, 'c', 't', 'volume', 'many', 100)"
         )
         wake(connection)
-        assert news_within(watch) == ["hold 7"]
+        assert poll_within(watch) == ["hold 7"]
     connection.execute("update ops.gate_holds set asked_at = now()")
     with watching(settings, "holds") as watch:
-        assert news_within(watch, 1.0) == []
+        assert poll_within(watch, 1.0) == []
 
 
 def test_a_watcher_outlives_its_database_session(
@@ -120,7 +120,7 @@ def test_a_watcher_outlives_its_database_session(
             "where application_name = 'pramaan watch facts' and datname = current_database()"
         )
         drop_finishers(settings, tmp_path, 1)
-        assert len(news_within(watch)) == 5
+        assert len(poll_within(watch)) == 5
 
 
 def test_a_landing_folder_that_cannot_be_listed_is_waited_for(
@@ -135,7 +135,7 @@ def test_a_landing_folder_that_cannot_be_listed_is_waited_for(
         watch.look()
         folder.unlink()
         away.rename(folder)
-        assert any("users" in name for name in news_within(watch))
+        assert any("users" in name for name in poll_within(watch))
 
 
 def test_a_report_that_is_asked_for_wakes_within_a_second(
@@ -144,10 +144,10 @@ def test_a_report_that_is_asked_for_wakes_within_a_second(
     drop_finishers(settings, tmp_path, 2)
     load_and_decide(pipeline, connection)
     with watching(settings, "reports") as watch:
-        assert news_within(watch, 1.5) == []
+        assert poll_within(watch, 1.5) == []
         began = time.monotonic()
         for name in ("meera", "ravi"):
-            asker = Asker(name, None, f"{name}@example.org")
-            pipeline.reports.ask(connection, asker, Wanted(batch_id="b", format="csv"), channel="api")
-            assert [one.split()[0] for one in news_within(watch)] == ["report"]
+            requester = Requester(name, None, f"{name}@example.org")
+            pipeline.reports.ask(connection, requester, ReportSpec(batch_id="b", format="csv"), channel="api")
+            assert [one.split()[0] for one in poll_within(watch)] == ["report"]
         assert time.monotonic() - began < 3

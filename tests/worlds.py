@@ -19,7 +19,7 @@ from pramaan.feeds.landing import Landing
 from pramaan.host.platform import ensure_database
 from pramaan.host.postgres import superuser_database_url
 from pramaan.pipeline import Decided, Pipeline
-from pramaan.registry.assertions import attach
+from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
 from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import Issuer, record_issuer

@@ -25,6 +25,6 @@ Rooms, each of which knows only those below it (proven by the import contracts i
     settings              the environment, parsed once
     localisation          every text that people read in their own language
     certificate_fields    what a certificate prints, by the names it has everywhere
-    confined              a module of ours run in a child process within limits, on what a stranger wrote
+    sandbox              a module of ours run in a child process within limits, on what a stranger wrote
     errors                the error tree
 """

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from pramaan.certificates.enqueue import Enqueued
-from pramaan.certificates.issue import ChunkResult, Press
+from pramaan.certificates.issue import ChunkResult, WorkerConfig
 from pramaan.database.connect import Connection, connect
 from pramaan.feeds.load import FileLoaded
 from pramaan.quality.check import Verdict, check_loads
-from pramaan.reports.office import ReportOffice
+from pramaan.reports.service import ReportService
 from pramaan.settings import Settings
 from pramaan.stages import counting, deciding, issuing, loading, preparing
 from pramaan.stages.counting import Totals
@@ -47,12 +47,12 @@ class Pipeline:
     def __init__(self, settings: Settings, *, url: str) -> None:
         self.settings = settings
         self.url = url
-        self.press: Press = issuing.press_of(settings, url=url)
+        self.worker_config: WorkerConfig = issuing.worker_config_of(settings, url=url)
 
     @property
-    def reports(self) -> ReportOffice:
+    def reports(self) -> ReportService:
         """The reports of this home, on the same database."""
-        return ReportOffice(self.settings, url=self.url)
+        return ReportService(self.settings, url=self.url)
 
     def connect(self) -> AbstractContextManager[Connection]:
         """A connection to the database for the block."""
@@ -96,7 +96,7 @@ class Pipeline:
 
     def issue_chunk(self, *, limit: int, run_id: UUID | None) -> ChunkResult:
         """See `issuing.issue_chunk`."""
-        return issuing.issue_chunk(self.press, limit=limit, run_id=run_id)
+        return issuing.issue_chunk(self.worker_config, limit=limit, run_id=run_id)
 
     def issue_all(
         self,
@@ -108,7 +108,7 @@ class Pipeline:
     ) -> ChunkResult:
         """See `issuing.issue_all`."""
         return issuing.issue_all(
-            connection, self.press, run_id=run_id, on_attempts=on_attempts, on_total=on_total
+            connection, self.worker_config, run_id=run_id, on_attempts=on_attempts, on_total=on_total
         )
 
     def totals(self, connection: Connection) -> Totals:

@@ -67,9 +67,9 @@ class Watch:
             return []
         now = time.monotonic()
         self._told = {name: at for name, at in self._told.items() if now - at < _TELL_AGAIN_SECONDS}
-        news = [name for name in found if name not in self._told]
-        self._told |= dict.fromkeys(news, now)
-        return news
+        new = [name for name in found if name not in self._told]
+        self._told |= dict.fromkeys(new, now)
+        return new
 
     def _connected(self) -> Connection:
         if self._connection is None:

@@ -8,7 +8,7 @@ from pramaan.database.work import WorkSource
 from pramaan.feeds.work import files_waiting
 from pramaan.mail.dispatch import NOTICES
 from pramaan.quality.waiting import UNCHECKED
-from pramaan.reports.office import ReportOffice
+from pramaan.reports.service import ReportService
 from pramaan.settings import Settings
 from pramaan.stages.loading import FACT_FEEDS, TELEMETRY_FEEDS
 from pramaan.warehouse.work import UNDECIDED
@@ -31,6 +31,6 @@ def work_sources(settings: Settings, *, url: str) -> Mapping[Work, Sequence[Work
         "telemetry": (files_waiting(landing, feeds=TELEMETRY_FEEDS),),
         "loads": (UNCHECKED,),
         "holds": (UNASKED,),
-        "reports": (WorkSource("reports", ReportOffice(settings, url=url).news),),
+        "reports": (WorkSource("reports", ReportService(settings, url=url).poll),),
         "mail": (NOTICES,),
     }

@@ -164,4 +164,4 @@ class AwayFileSystem:
 
 
 def issue_with(pipeline: Pipeline, store: Store) -> ChunkResult:
-    return issue_chunk(pipeline.press, limit=5, due_by=datetime.now(UTC), run_id=None, store=store)
+    return issue_chunk(pipeline.worker_config, limit=5, due_by=datetime.now(UTC), run_id=None, store=store)

@@ -9,7 +9,7 @@ from pramaan.certificates.queue import open_worker
 from pramaan.database.connect import Connection, connect
 from pramaan.lifecycle.issuing import Failure, Issued, make_due
 from pramaan.pipeline import Pipeline
-from pramaan.registry.assertions import detach
+from pramaan.registry.attachment_changes import detach
 from pramaan.settings import Settings
 from worlds import TESTER, database_url, drop_rows, finishers_waiting, load_and_decide
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 import psycopg
+from chaos.people import People, gather_people, write_wave
 
-from chaos.crowd import Crowd, gather_crowd, write_wave
 from chaos.kills import kill, one_of, postgres_backends, postmaster, title, wait_until
 from chaos.proof import attach_chaos, issued
 from pramaan.database.connect import connect
@@ -57,12 +57,12 @@ _EXECUTOR_TITLE: Final = "airflow worker -- LocalExecutor: "
 
 
 class AirflowChaos:
-    """Drops the waves of a crowd one after the other and kills beside each; counts whom it struck."""
+    """Drops the waves of a people one after the other and kills beside each; counts whom it struck."""
 
-    def __init__(self, home: Settings, folder: Path, *, crowd: Crowd, seed: int) -> None:
+    def __init__(self, home: Settings, folder: Path, *, people: People, seed: int) -> None:
         self._home = home
         self._folder = folder
-        self._crowd = crowd
+        self._people = people
         self._dice = random.Random(seed)
         self._loads: dict[Path, subprocess.Popen[bytes]] = {}
         self.struck: Counter[str] = Counter()
@@ -72,10 +72,10 @@ class AirflowChaos:
     ) -> None:
         """Kill each of the victims in turn; a wave of files is dropped before each of the first ones."""
         for number, victim in enumerate(victims):
-            if number < len(self._crowd.waves):
+            if number < len(self._people.waves):
                 self._drop(number, in_foreground=self._dice.random() < beside_foreground)
             self._strike(victim, pause_seconds=pause_seconds)
-        for number in range(len(victims), len(self._crowd.waves)):
+        for number in range(len(victims), len(self._people.waves)):
             self._drop(number, in_foreground=False)
         # One that was struck, by way of its Postgres, may have dropped nothing; and files are taken once.
         for folder, load in self._loads.items():
@@ -98,11 +98,11 @@ class AirflowChaos:
                 "select from ops.changed_keys union all "
                 "select from registry.certificates where status = 'pending' limit 1"
             ).fetchall()
-            return not unfinished and issued(connection) >= len(self._crowd.entitled)
+            return not unfinished and issued(connection) >= len(self._people.entitled)
 
     def _drop(self, number: int, *, in_foreground: bool) -> None:
         folder = write_wave(
-            self._folder / f"wave-{number}", self._crowd.waves[number], name=f"{self._folder.name}-{number}"
+            self._folder / f"wave-{number}", self._people.waves[number], name=f"{self._folder.name}-{number}"
         )
         if in_foreground:
             self._loads[folder] = _pramaan(self._home, "load", str(folder))
@@ -199,24 +199,24 @@ def is_healthy(home: Settings) -> bool:
 
 
 def offer_certificates(home: Settings, folder: Path) -> None:
-    """Load the crowd's courses and assert their certificates."""
-    catalogue = write_wave(folder / "catalogue", gather_crowd().catalogue, name="catalogue")
+    """Load the people's courses and assert their certificates."""
+    catalogue = write_wave(folder / "catalogue", gather_people().catalogue, name="catalogue")
     assert _pramaan(home, "load", str(catalogue)).wait(120) == 0
     with connect(ensure_database(home)) as connection:
         attach_chaos(connection)
 
 
-def survive_briefly(home: Settings, folder: Path) -> Crowd:
-    """The short form, on a platform that runs and offers the crowd's certificates: three parts and a server
+def survive_briefly(home: Settings, folder: Path) -> People:
+    """The short form, on a platform that runs and offers the people's certificates: three parts and a server
     process are killed while three hundred people's facts come in. Returns who they are.
     """
-    crowd = gather_crowd(people=300, waves=4, seed=31)
-    chaos = AirflowChaos(home, folder / "brief", crowd=crowd, seed=31)
+    people = gather_people(people=300, waves=4, seed=31)
+    chaos = AirflowChaos(home, folder / "brief", people=people, seed=31)
     chaos.survive(["dag-processor", "pramaan_backend", "triggerer_runner", "api-server"], pause_seconds=2)
     seconds = chaos.wait_until_done(seconds=240)
     log.info("%s; done %.0f s after the last", dict(chaos.struck), seconds)
     assert chaos.struck.total() == 4
-    return crowd
+    return people
 
 
 @contextmanager

@@ -38,11 +38,11 @@ def postgres_backends(settings: Settings, *, of: str) -> list[Process]:
 
 
 def renderers(pid: int) -> list[Process]:
-    """The processes of a foreground run that render: those of its pool, and the child for suspects."""
+    """The processes of a foreground run that render: those of its pool, and the child for poison."""
     return [
         one
         for one in descendants(pid)
-        if "spawn_main" in title(one) or "pramaan.certificates.alone" in title(one)
+        if "spawn_main" in title(one) or "pramaan.certificates.isolated_renderer" in title(one)
     ]
 
 

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from chaos.crowd import COURSES, Crowd, Key
+from chaos.people import COURSES, Key, People
+
 from pramaan.certificates.bundled import kept_template
 from pramaan.database.connect import Connection
 from pramaan.feeds.landing import Landing
-from pramaan.registry.assertions import attach
+from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.settings import Settings
@@ -21,7 +22,7 @@ _OURS = "course_id like 'chaos-%%'"
 
 
 def attach_chaos(connection: Connection) -> None:
-    """Assert the certificates of the crowd's courses; its catalogue is loaded."""
+    """Assert the certificates of the people's courses; its catalogue is loaded."""
     issuer = Issuer("chaos", "chaos", "The Board", signatory_name="Dr Rao", signatory_designation="Registrar")
     record_issuer(connection, issuer, by=TESTER)
     for course in COURSES:
@@ -39,7 +40,7 @@ def attach_chaos(connection: Connection) -> None:
 
 
 def issued(connection: Connection) -> int:
-    """How many certificates of the crowd's courses are issued."""
+    """How many certificates of the people's courses are issued."""
     row = connection.execute(
         f"select count(*) from registry.certificates where {_OURS} and status = 'issued'", ()
     ).fetchone()
@@ -53,9 +54,9 @@ def certificates(connection: Connection) -> list[tuple[object, ...]]:
     ).fetchall()
 
 
-def assert_exactly_once(settings: Settings, connection: Connection, crowds: Iterable[Crowd]) -> None:
+def assert_exactly_once(settings: Settings, connection: Connection, groups: Iterable[People]) -> None:
     """Nobody forgotten, nobody twice, nobody `failed`; every file is the one that is recorded, and whole."""
-    those = tuple(crowds)
+    those = tuple(groups)
     found = connection.execute(
         f"""
         select user_id, course_id, batch_id, status, error_class, recipient_name
@@ -65,8 +66,8 @@ def assert_exactly_once(settings: Settings, connection: Connection, crowds: Iter
     ).fetchall()
     assert Counter(row[3:5] for row in found) == {("issued", None): len(found)}
     keys = [(str(user), str(course), str(batch)) for user, course, batch, *_ in found]
-    assert_same_set(keys, frozenset().union(*(crowd.entitled for crowd in those)))
-    names = {user: spelt for crowd in those for user, spelt in crowd.names.items()}
+    assert_same_set(keys, frozenset().union(*(people.entitled for people in those)))
+    names = {user: spelt for people in those for user, spelt in people.names.items()}
     assert [row[0] for row in found if str(row[5]) not in names[str(row[0])]] == []
     assert_outcomes(connection)
     assert_store_matches(settings, connection)
@@ -116,17 +117,17 @@ def _is_aside(path: Path) -> bool:
     return path.name.startswith(".") and path.suffix == ".tmp"
 
 
-def assert_loaded_once(settings: Settings, connection: Connection, crowds: tuple[Crowd, ...]) -> None:
+def assert_loaded_once(settings: Settings, connection: Connection, groups: tuple[People, ...]) -> None:
     """Each file's rows were taken once, and nothing waits."""
-    labels = [f"{user.rpartition('-')[0]}-%" for crowd in crowds for user in list(crowd.names)[:1]]
+    labels = [f"{user.rpartition('-')[0]}-%" for people in groups for user in list(people.names)[:1]]
     for feed in ("users", "enrolments", "progress"):
         rows = connection.execute(
             f"select count(*) from raw.{feed} where user_id like any(%s)", (labels,)
         ).fetchone()
-        assert rows == (sum(crowd.rows[feed] for crowd in crowds),), feed
+        assert rows == (sum(people.rows[feed] for people in groups),), feed
     broken = connection.execute(
         "select count(*) from ops.quarantine where raw_row::text like '%%-broken-%%'", ()
     ).fetchone()
-    assert broken == (sum(crowd.broken for crowd in crowds),)
+    assert broken == (sum(people.broken for people in groups),)
     assert Landing(settings.landing_url).waiting() == []
     assert connection.execute("select count(*) from ops.changed_keys").fetchone() == (0,)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chaos.people import People, gather_people
 
 from chaos.airflow_chaos import (
     AirflowChaos,
@@ -25,7 +26,6 @@ from chaos.airflow_chaos import (
     survive_briefly,
     wait_until_healthy,
 )
-from chaos.crowd import Crowd, gather_crowd
 from chaos.kills import kill
 from chaos.proof import assert_exactly_once, certificates
 from pramaan.database.connect import connect
@@ -47,7 +47,7 @@ VICTIMS: dict[Victim, int] = {
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A platform that runs; the crowd's courses offer their certificates."""
+    """A platform that runs; the people's courses offer their certificates."""
     folder = tmp_path_factory.mktemp("chaos")
     home = Settings(home=folder / "home", port_base=free_port_base())
     try:
@@ -61,20 +61,20 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="module")
-def earlier() -> list[Crowd]:
-    """The crowds of the tests before: what they were given must stay as it is."""
+def earlier() -> list[People]:
+    """The groups of the tests before: what they were given must stay as it is."""
     return []
 
 
 @pytest.mark.parametrize("seed", range(11, 13))
 def test_kills_of_any_process_leave_no_duplicate_and_no_hole(
-    platform: Settings, tmp_path: Path, earlier: list[Crowd], seed: int
+    platform: Settings, tmp_path: Path, earlier: list[People], seed: int
 ) -> None:
     victims = [victim for victim, times in VICTIMS.items() for _ in range(times)]
     random.Random(seed).shuffle(victims)
-    earlier.append(gather_crowd(people=3_000, waves=len(victims), seed=seed))
+    earlier.append(gather_people(people=3_000, waves=len(victims), seed=seed))
     wait_until_healthy(platform, seconds=300)
-    chaos = AirflowChaos(platform, tmp_path / f"seed-{seed}", crowd=earlier[-1], seed=seed)
+    chaos = AirflowChaos(platform, tmp_path / f"seed-{seed}", people=earlier[-1], seed=seed)
     chaos.survive(victims, beside_foreground=0.15)
     seconds = chaos.wait_until_done(seconds=1200)
     log.info("%d kills, %s; done %.0f s after the last", chaos.struck.total(), dict(chaos.struck), seconds)
@@ -84,11 +84,11 @@ def test_kills_of_any_process_leave_no_duplicate_and_no_hole(
 
 
 def test_two_schedulers_at_once_issue_everything_once(
-    platform: Settings, tmp_path: Path, earlier: list[Crowd]
+    platform: Settings, tmp_path: Path, earlier: list[People]
 ) -> None:
-    earlier.append(gather_crowd(people=1_500, waves=8, seed=21))
+    earlier.append(gather_people(people=1_500, waves=8, seed=21))
     wait_until_healthy(platform, seconds=300)
-    chaos = AirflowChaos(platform, tmp_path / "two", crowd=earlier[-1], seed=21)
+    chaos = AirflowChaos(platform, tmp_path / "two", people=earlier[-1], seed=21)
     with second_scheduler(platform, tmp_path / "second"):
         chaos.survive(["pramaan_backend", "issue_chunk", "scheduler", "make_decisions"], pause_seconds=15)
     chaos.wait_until_done(seconds=1200)
@@ -100,7 +100,7 @@ def test_two_schedulers_at_once_issue_everything_once(
 
 
 def test_four_kills_in_a_platform_at_rest_leave_no_duplicate_and_no_hole(
-    platform: Settings, tmp_path: Path, earlier: list[Crowd]
+    platform: Settings, tmp_path: Path, earlier: list[People]
 ) -> None:
     wait_until_healthy(platform, seconds=300)
     earlier.append(survive_briefly(platform, tmp_path))
@@ -110,11 +110,11 @@ def test_four_kills_in_a_platform_at_rest_leave_no_duplicate_and_no_hole(
 
 def test_killed_idle_processes_of_the_executor_stop_nothing(platform: Settings, tmp_path: Path) -> None:
     wait_until_healthy(platform, seconds=300)
-    crowd = gather_crowd(people=100, waves=1, seed=41)
+    people = gather_people(people=100, waves=1, seed=41)
     idle = idle_workers(platform)
     if sum(map(kill, idle)) < len(idle) or not idle:
         pytest.fail("there was nobody to kill")
-    chaos = AirflowChaos(platform, tmp_path / "idle", crowd=crowd, seed=41)
+    chaos = AirflowChaos(platform, tmp_path / "idle", people=people, seed=41)
     chaos.survive([])
     chaos.wait_until_done(seconds=150)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chaos.proof import assert_store_matches
-from pramaan.certificates.issue import Press, issue_chunk
+from pramaan.certificates.issue import WorkerConfig, issue_chunk
 from pramaan.database.connect import Connection
 from pramaan.errors import StoreError
 from pramaan.pipeline import Pipeline
@@ -34,16 +34,18 @@ def stored_and_not_recorded(
 ) -> None:
     """The certificates of five people are pending, and some of their PDFs are in the store."""
     finishers_waiting(settings, pipeline, connection, tmp_path, count=5)
-    worker = multiprocessing.get_context("spawn").Process(target=_store_then_die, args=(pipeline.press,))
+    worker = multiprocessing.get_context("spawn").Process(
+        target=_store_then_die, args=(pipeline.worker_config,)
+    )
     worker.start()
     worker.join()
     assert worker.exitcode == -signal.SIGKILL
     assert store_files(settings)
 
 
-def _store_then_die(press: Press) -> None:
-    store = StoreThenDie(press.store_url)
-    issue_chunk(press, limit=5, due_by=datetime.now(UTC), run_id=None, store=store)
+def _store_then_die(worker_config: WorkerConfig) -> None:
+    store = StoreThenDie(worker_config.store_url)
+    issue_chunk(worker_config, limit=5, due_by=datetime.now(UTC), run_id=None, store=store)
 
 
 @pytest.mark.slow

@@ -17,11 +17,11 @@ import pytest
 
 from plain_template import plain_files, write_template
 from pramaan.checking.check import check_template, vet
-from pramaan.confined import answers
 from pramaan.errors import HostError, RenderError, TemplateError
 from pramaan.rendering.fonts import configure_fonts
 from pramaan.rendering.renderer import ENGINES, Engine, Renderer
 from pramaan.rendering.template import Template, load_template, template_of
+from pramaan.sandbox import answers
 
 _SECONDS = 10
 _BYTES = 1_000_000_000
@@ -100,7 +100,7 @@ def _vetting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 _VETTING: list[ProcessPoolExecutor] = []
 
 
-def refusal(folder: Path, change: Change, *, seconds: float = _SECONDS) -> str:
+def rejection(folder: Path, change: Change, *, seconds: float = _SECONDS) -> str:
     """How the plain template with a change is refused."""
     files, replaced = change
     write_template(folder / "plain", files, **replaced)
@@ -112,7 +112,7 @@ def refusal(folder: Path, change: Change, *, seconds: float = _SECONDS) -> str:
 
 
 def refused(folder: Path) -> tuple[str, float, int]:
-    """In the vetting process: the words of the refusal, the seconds it took, the peak of its children."""
+    """In the vetting process: the words of the rejection, the seconds it took, the peak of its children."""
     template = load_template(folder)
     begun = time.monotonic()
     with pytest.raises(TemplateError) as error:
@@ -247,7 +247,7 @@ QUICK = frozenset(
 )
 def test_what_costs_too_much_is_refused(case: str, tmp_path: Path) -> None:
     change, said = CHEAP[case]
-    assert said in refusal(tmp_path, change)
+    assert said in rejection(tmp_path, change)
 
 
 ALWAYS = 3
@@ -299,7 +299,7 @@ DEAR = {
 )
 def test_what_does_not_end_is_ended(case: str, tmp_path: Path) -> None:
     change, said = DEAR[case]
-    assert said in refusal(tmp_path, change, seconds=_SECONDS + 2)
+    assert said in rejection(tmp_path, change, seconds=_SECONDS + 2)
 
 
 @pytest.mark.parametrize(
@@ -410,9 +410,9 @@ def test_every_address_and_every_rule_that_fetches_is_told_by_its_line(file: str
 
 def test_a_rule_that_only_running_shows_is_refused_too(tmp_path: Path) -> None:
     rule = "{{ '@font' ~ '-face' }} { font-family: x; src: local(Arial) }"
-    assert "@font-face" in refusal(tmp_path, within_body(f"<style>{rule}</style>"))
+    assert "@font-face" in rejection(tmp_path, within_body(f"<style>{rule}</style>"))
     address = "<img src=\"{{ 'ht' ~ 'tp://127.0.0.1/' }}\" alt=''>"
-    assert "refers to 'http://127.0.0.1/'" in refusal(tmp_path, within_body(address))
+    assert "refers to 'http://127.0.0.1/'" in rejection(tmp_path, within_body(address))
 
 
 def test_what_reading_missed_laying_out_still_refuses(asked: list[str]) -> None:

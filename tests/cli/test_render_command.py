@@ -12,11 +12,11 @@ from people import call
 from plain_template import plain_files, write_template
 from pramaan.cli.render import named_template
 from pramaan.errors import TemplateError
-from pramaan.registry.signatures import check_signature
 from pramaan.rendering.fonts import configure_fonts
 from pramaan.rendering.renderer import ENGINES
 from pramaan.rendering.rows import Figures, Plan, render_rows
 from pramaan.rendering.samples import sample_signature
+from pramaan.signatures.images import check_signature
 
 GOOD = {
     "recipient_name": "Zoë Ñáñez-Śrīvāstava",

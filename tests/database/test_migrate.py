@@ -12,7 +12,7 @@ from pramaan.database import migrate as module
 from pramaan.database.connect import connect
 from pramaan.database.migrate import migrate, schema_is_current
 from pramaan.errors import DatabaseError
-from pramaan.rendering.assertion import hashed_recipient
+from pramaan.rendering.badge_assertion import hashed_recipient
 from pramaan.settings import Settings
 from worlds import database_url
 

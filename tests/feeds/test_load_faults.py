@@ -18,7 +18,7 @@ from pramaan.database.connect import connect
 from pramaan.errors import DatabaseError, LoadError, StoreError
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.load import load_file, load_waiting, refuse_failed
-from pramaan.feeds.validate import open_judge
+from pramaan.feeds.validate import open_validator
 
 LOADER = Path(__file__).parent / "loader.py"
 NOBODY = 65534
@@ -224,8 +224,10 @@ def test_a_truncated_file_that_still_grows_is_not_quarantined(world: World) -> N
     def grow(_: int) -> None:
         path.write_bytes(whole)
 
-    with open_judge() as judge:
-        found = load_file(world.connection, landing, file, loaded_at=LOADED_AT, judge=judge, on_rows=grow)
+    with open_validator() as validate:
+        found = load_file(
+            world.connection, landing, file, loaded_at=LOADED_AT, validate=validate, on_rows=grow
+        )
     assert (found.status, world.quarantine()) == ("waiting", [])
     assert world.load()[0].rows == 60_000
 
@@ -236,9 +238,10 @@ def test_a_file_that_is_gone_again_holds_nothing_up(world: World) -> None:
     landing = Landing(f"file://{world.folder}")
     waiting = landing.waiting()
     gone.unlink()
-    with open_judge() as judge:
+    with open_validator() as validate:
         found = [
-            load_file(world.connection, landing, file, loaded_at=LOADED_AT, judge=judge) for file in waiting
+            load_file(world.connection, landing, file, loaded_at=LOADED_AT, validate=validate)
+            for file in waiting
         ]
     assert [each.status for each in found] == ["waiting", "loaded"]
     assert "No such file" in found[0].remark

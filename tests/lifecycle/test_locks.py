@@ -28,7 +28,7 @@ _CROWD = """
         (certificate_id, user_id, course_id, batch_id, attachment_id, recipient_name, completed_at, status,
          render_input, badge_recipient, issued_at, pdf_path, pdf_sha256, pdf_bytes, engine_version,
          sequence, origin, created_by, supersedes)
-    select md5(n::text), 'crowd' || n / 2, course_id, batch_id, attachment_id, recipient_name, completed_at,
+    select md5(n::text), 'people' || n / 2, course_id, batch_id, attachment_id, recipient_name, completed_at,
         case n % 2 when 0 then 'superseded' else 'issued' end, render_input, badge_recipient, now(),
         'certificates/00/x.pdf', 'x', 1, 'x', 1 + n % 2,
         case n % 2 when 0 then 'rules' else 'reissue' end, 'asha',
@@ -96,7 +96,7 @@ def test_no_statement_reads_all_certificates(connection: Connection, one_of_many
         assert issuing.claim(spied, holder=number, limit=1, due_by=None)
         issuing.give_back(spied, [one_of_many], holder=number)
         issuing.make_due(spied)
-        assert issuing.claim_suspect(spied, holder=number, due_by=None) is None
+        assert issuing.claim_poison(spied, holder=number, due_by=None) is None
         assert issuing.claim(spied, holder=number, limit=1, due_by=None)
         failure = Failure(one_of_many, "bug", "x", None)
         issuing.record(spied, [], [failure], holder=number, run_id=None)

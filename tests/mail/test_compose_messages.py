@@ -21,10 +21,10 @@ from pramaan.mail.addresses import Sender
 from pramaan.mail.ledger import Claimed
 from pramaan.mail.messages import (
     KINDS,
-    Attachment,
     Content,
     HeldCourse,
     HoldNotice,
+    MailFile,
     OverdueFeed,
     ProgressReport,
     ReportFailed,
@@ -65,7 +65,7 @@ REPORT = {
     "link": "https://x.example/pramaan/reports/token",
     "link_days": 7,
 }
-ZIP = Attachment("progress.zip", "application/zip", bytes(range(256)) * 20)
+ZIP = MailFile("progress.zip", "application/zip", bytes(range(256)) * 20)
 FAILED = ReportFailed(
     request_id="0b8f8f0e-3c1e-4c0e-9a57-0d2f0a4f6f11",
     batch_id="B-7",
@@ -125,9 +125,9 @@ def claimed(content: Content, *, language: str = "en", to: str = "asha@example.o
     )
 
 
-def sent(mail: Claimed, *, sender: Sender = SENDER, attachments: Sequence[Attachment] = ()) -> EmailMessage:
+def sent(mail: Claimed, *, sender: Sender = SENDER, files: Sequence[MailFile] = ()) -> EmailMessage:
     """The mail as it is read by whoever gets it."""
-    content = compose(mail, sender=sender, public_url="https://x.example/pramaan", attachments=attachments)
+    content = compose(mail, sender=sender, public_url="https://x.example/pramaan", files=files)
     content.decode("ascii")
     return cast(EmailMessage, message_from_bytes(content, policy=default))
 
@@ -195,7 +195,7 @@ def test_the_team_learns_what_is_held_and_how_to_let_it_pass() -> None:
 
 
 def test_a_report_says_in_figures_what_is_in_it_and_of_when() -> None:
-    mail = sent(claimed(report()), attachments=[ZIP])
+    mail = sent(claimed(report()), files=[ZIP])
 
     assert mail["Subject"] == "Progress report: Batch of June"
     assert [part.get_content_type() for part in mail.walk()] == [
@@ -233,7 +233,7 @@ def test_a_report_without_its_file_says_where_it_is_and_for_how_long() -> None:
 
 def test_a_report_of_nobody_says_so() -> None:
     nobody = dict.fromkeys(("enrolled", "in_progress", "completed", "certificates_issued", "downloaded"), 0)
-    mail = sent(claimed(report(**nobody)), attachments=[ZIP])
+    mail = sent(claimed(report(**nobody)), files=[ZIP])
     for part in ("plain", "html"):
         assert "Nobody is enrolled in this batch." in content_of(mail, part)
 
@@ -243,7 +243,7 @@ def test_a_batch_whose_name_cannot_be_seen_goes_by_its_id() -> None:
 
 
 def test_a_report_in_urdu_keeps_names_and_figures_apart_from_its_direction() -> None:
-    mail = sent(claimed(report(batch_name="Batch (7)"), language="ur"), attachments=[ZIP])
+    mail = sent(claimed(report(batch_name="Batch (7)"), language="ur"), files=[ZIP])
     html = content_of(mail, "html")
     assert '<div lang="ur" dir="rtl"' in html
     assert "<bdi>Batch (7)</bdi>" in html
@@ -293,7 +293,7 @@ def test_a_report_that_is_late_without_an_error_says_that() -> None:
 
 def test_the_same_report_gives_the_same_bytes() -> None:
     one, two = (
-        compose(claimed(report()), sender=SENDER, public_url="http://x", attachments=[ZIP]) for _ in range(2)
+        compose(claimed(report()), sender=SENDER, public_url="http://x", files=[ZIP]) for _ in range(2)
     )
     assert one == two
 
@@ -305,7 +305,7 @@ def test_it_is_known_how_much_room_a_file_takes(file_bytes: int) -> None:
             claimed(report()),
             sender=SENDER,
             public_url="http://x",
-            attachments=[Attachment("progress.zip", "application/zip", content)],
+            files=[MailFile("progress.zip", "application/zip", content)],
         )
         for content in (b"x" * file_bytes, b"")
     )
@@ -313,19 +313,19 @@ def test_it_is_known_how_much_room_a_file_takes(file_bytes: int) -> None:
 
 
 def test_several_files_each_stay_what_they_are() -> None:
-    files = [ZIP, Attachment("=_content", "text/csv", b"\r\n\r\n=_content\r\n"), ZIP]
-    mail = sent(claimed(report(batch_name="=_content")), attachments=files)
+    files = [ZIP, MailFile("=_content", "text/csv", b"\r\n\r\n=_content\r\n"), ZIP]
+    mail = sent(claimed(report(batch_name="=_content")), files=files)
     # As bytes, also where it is text.
     contents = [cast(bytes, part.get_payload(decode=True)) for part in mail.iter_attachments()]
     assert contents == [file.content for file in files]
 
 
 def test_a_file_and_its_message_take_little_more_memory_than_they_are_large() -> None:
-    file = Attachment("progress.zip", "application/zip", bytes(15_000_000))
+    file = MailFile("progress.zip", "application/zip", bytes(15_000_000))
     compose(claimed(report()), sender=SENDER, public_url="http://x")  # what is kept from then on
     tracemalloc.start()
     try:
-        message = compose(claimed(report()), sender=SENDER, public_url="http://x", attachments=[file])
+        message = compose(claimed(report()), sender=SENDER, public_url="http://x", files=[file])
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -376,8 +376,8 @@ def test_no_name_in_a_report_adds_a_header_a_part_or_markup(name: str, file_name
         content = report(batch_id=name, batch_name=name, course_name=name, file_name=file_name)
     except ValidationError:
         return
-    attachment = Attachment(file_name, ZIP.media_type, ZIP.content)
-    mail = sent(claimed(content, language=language), attachments=[attachment])
+    attachment = MailFile(file_name, ZIP.media_type, ZIP.content)
+    mail = sent(claimed(content, language=language), files=[attachment])
 
     headers = [header for header in mail if not header.startswith("Content-")]
     assert headers == [header for header in HEADERS if header != "Reply-To"]

@@ -11,9 +11,9 @@ from mail_servers import Temper, free_port, queue, rows, running_server
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import MailError
 from pramaan.mail.dispatch import LINES, NOTICES, Clock, send_round, silent_for
-from pramaan.mail.hand_over import Sent
 from pramaan.mail.ledger import claim_mail, open_sender, retry_failed
 from pramaan.mail.messages import NOTICE_KINDS
+from pramaan.mail.send import Sent
 from pramaan.settings import Settings
 from pramaan.stages.mailing import send_notices
 from worlds import database_url

@@ -9,8 +9,8 @@ import pytest
 from mail_servers import Temper, make_certificate, queue, rows, running_server, signs_in
 from pramaan.database.connect import Connection
 from pramaan.errors import MailError, SettingsError
-from pramaan.mail.hand_over import Sent, send_due
 from pramaan.mail.messages import KINDS
+from pramaan.mail.send import Sent, send_due
 from pramaan.mail.server import MailServer
 from pramaan.settings import Settings
 

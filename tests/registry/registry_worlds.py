@@ -8,11 +8,11 @@ from uuid import UUID
 from PIL import Image
 
 from pramaan.database.connect import Connection
-from pramaan.registry.assertions import attach
+from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
 from pramaan.registry.issuers import Issuer, record_issuer
-from pramaan.registry.signatures import Signature, check_signature
 from pramaan.registry.templates import KeptTemplate
+from pramaan.signatures.images import Signature, check_signature
 from worlds import TESTER
 
 TEMPLATE = KeptTemplate("classic", "1", b"archive")

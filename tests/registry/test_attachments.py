@@ -10,7 +10,7 @@ from registry_worlds import BOARD, TEMPLATE, add_course, attach_to, changed_cour
 
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import RegistryError
-from pramaan.registry.assertions import attach, detach
+from pramaan.registry.attachment_changes import attach, detach
 from pramaan.registry.attachments import Criteria
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.registry.templates import KeptTemplate, template_archive

@@ -9,7 +9,7 @@ from registry_worlds import BOARD, add_course, attach_to, offer_certificate
 
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
-from pramaan.registry.assertions import detach
+from pramaan.registry.attachment_changes import detach
 from pramaan.registry.changes import Actor, record_change
 from pramaan.registry.issuers import Issuer, record_issuer
 from worlds import TESTER

@@ -13,13 +13,13 @@ from registry_worlds import BOARD, TEMPLATE, add_course, attach_to, day, offer_c
 
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import RegistryError
-from pramaan.registry.assertions import detach, replace
+from pramaan.registry.attachment_changes import detach, replace
 from pramaan.registry.attachments import Criteria
+from pramaan.registry.issuer_versioning import lock_attachments_of
 from pramaan.registry.issuers import Issuer, record_issuer, update_issuer
-from pramaan.registry.signatures import check_signature
-from pramaan.registry.succession import lock_attachments_of
 from pramaan.registry.templates import KeptTemplate
 from pramaan.settings import Settings
+from pramaan.signatures.images import check_signature
 from worlds import TESTER
 
 RENAMED = Issuer("board", "t", "The New Board")

@@ -19,10 +19,10 @@ from registry_worlds import (
 
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
-from pramaan.registry.assertions import detach
+from pramaan.registry.attachment_changes import detach
 from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import Issuer, record_issuer, signature_image
-from pramaan.registry.signatures import check_signature
+from pramaan.signatures.images import check_signature
 from worlds import TESTER
 
 RENAMED = Issuer("board", "t", "The New Board")

@@ -1,4 +1,4 @@
-"""Which characters can be printed: recorded when the fonts change, and every name judged again then."""
+"""Which characters can be printed: recorded when the fonts change, and every name checked again then."""
 
 from pramaan.database.connect import Connection
 from pramaan.registry.printable import record_printable_code_points

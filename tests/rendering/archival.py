@@ -49,8 +49,8 @@ def verapdf_problems_of(pdfs: Mapping[str, bytes]) -> dict[str, list[str]]:
         command = ["java", "-cp", jar, Path(__file__).with_name("Verapdf.java"), *map(str, range(len(pdfs)))]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     lines = [line.split("\t") for line in result.stdout.splitlines()]
-    judged = Counter(file for kind, file, said in lines if kind == "judged" and int(said) > 0)
-    if result.returncode or judged != {str(number): PROFILES for number in range(len(pdfs))}:
+    validated = Counter(file for kind, file, said in lines if kind == "validated" and int(said) > 0)
+    if result.returncode or validated != {str(number): PROFILES for number in range(len(pdfs))}:
         raise RuntimeError(f"veraPDF did not judge every file: {result.stderr[-2000:]}")
     return {
         name: [said for kind, file, said in lines if kind == "problem" and file == str(number)]

@@ -75,8 +75,8 @@ def test_every_certificate_is_sound(certificates: dict[str, bytes]) -> None:
 
 @pytest.mark.long
 def test_every_certificate_is_pdf_a_and_pdf_ua(certificates: dict[str, bytes]) -> None:
-    judged = verapdf_problems_of(certificates)
-    assert {name: found for name, found in judged.items() if found} == {}
+    validated = verapdf_problems_of(certificates)
+    assert {name: found for name, found in validated.items() if found} == {}
 
 
 @pytest.mark.long
@@ -262,7 +262,7 @@ def fallback(renderer_of: RendererOf) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def judged(one_of_each: dict[str, bytes], good: bytes, fallback: bytes) -> dict[str, list[str]]:
+def validated(one_of_each: dict[str, bytes], good: bytes, fallback: bytes) -> dict[str, list[str]]:
     """What veraPDF says of a file of each template, of the broken ones, and of the other engine's."""
     broken = {clause: edited(good, edit) for clause, edit in BROKEN_FOR_VERAPDF.items()}
     return verapdf_problems_of(one_of_each | broken | {"fallback": fallback})
@@ -270,21 +270,21 @@ def judged(one_of_each: dict[str, bytes], good: bytes, fallback: bytes) -> dict[
 
 @pytest.mark.parametrize("template_id", TEMPLATES)
 def test_a_certificate_of_each_template_is_pdf_a_and_pdf_ua(
-    judged: dict[str, list[str]], template_id: str
+    validated: dict[str, list[str]], template_id: str
 ) -> None:
-    assert judged[template_id] == []
+    assert validated[template_id] == []
 
 
 @pytest.mark.parametrize("clause", BROKEN_FOR_VERAPDF)
-def test_verapdf_names_what_is_broken(judged: dict[str, list[str]], clause: str) -> None:
-    assert any(clause in sentence for sentence in judged[clause]), judged[clause]
+def test_verapdf_names_what_is_broken(validated: dict[str, list[str]], clause: str) -> None:
+    assert any(clause in sentence for sentence in validated[clause]), validated[clause]
 
 
-def test_the_fallback_has_known_problems_only(judged: dict[str, list[str]], fallback: bytes) -> None:
+def test_the_fallback_has_known_problems_only(validated: dict[str, list[str]], fallback: bytes) -> None:
     """WeasyPrint claims no PDF/UA, which is all that veraPDF misses; it associates the attachment twice, and
     leaves some glyphs of Indic scripts without a text.
     """
-    assert [sentence for sentence in judged["fallback"] if not sentence.endswith("(ua1, 5-1).")] == []
+    assert [sentence for sentence in validated["fallback"] if not sentence.endswith("(ua1, 5-1).")] == []
     assert all(
         "is not once in AF" in sentence or "has no text in ToUnicode" in sentence
         for sentence in problems_of(fallback)

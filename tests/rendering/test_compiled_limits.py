@@ -56,17 +56,17 @@ def test_an_area_whose_box_follows_a_font_size_is_refused(tmp_path: Path) -> Non
 )
 def test_an_instant_out_of_this_age_is_refused(tmp_path: Path, instant: str) -> None:
     renderer = renderer_with(tmp_path)
-    with pytest.raises(RenderError) as refusal:
+    with pytest.raises(RenderError) as rejection:
         renderer.render(renderer.template.sample_fields() | {"completed_at": instant})
-    assert refusal.value.error_class == "invalid_field"
+    assert rejection.value.error_class == "invalid_field"
 
 
 @pytest.mark.parametrize("name", ["\u200d", "\u200f\u200e", "\u00a0", "\u0301"])
 def test_a_name_that_cannot_be_seen_is_refused(tmp_path: Path, name: str) -> None:
     renderer = renderer_with(tmp_path)
-    with pytest.raises(RenderError) as refusal:
+    with pytest.raises(RenderError) as rejection:
         renderer.render(renderer.template.sample_fields() | {"recipient_name": name})
-    assert refusal.value.error_class == "name_unprintable"
+    assert rejection.value.error_class == "name_unprintable"
 
 
 def test_no_number_is_written_with_an_exponent(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_each_thread_may_have_a_renderer_of_its_own(tmp_path: Path) -> None:
             try:
                 pdf = renderer.render(renderer.template.sample_fields(), signature=signature)
                 hashes.append(hashlib.sha256(pdf).hexdigest())
-            except RenderError as refusal:
-                failures.append(refusal.error_class)
+            except RenderError as rejection:
+                failures.append(rejection.error_class)
 
     threads = [
         threading.Thread(target=work, args=(signature,))
@@ -111,6 +111,6 @@ def test_each_thread_may_have_a_renderer_of_its_own(tmp_path: Path) -> None:
 
 def test_joined_letters_that_climb_over_the_page_are_refused(tmp_path: Path) -> None:
     renderer = renderer_with(tmp_path)
-    with pytest.raises(RenderError) as refusal:
+    with pytest.raises(RenderError) as rejection:
         renderer.render(renderer.template.sample_fields() | {"recipient_name": "سجج" * 12, "language": "ur"})
-    assert refusal.value.error_class == "name_does_not_fit"
+    assert rejection.value.error_class == "name_does_not_fit"

@@ -49,6 +49,6 @@ def test_the_path_fills_each_dark_module_once() -> None:
 
 
 def test_an_address_too_long_for_any_code_is_refused() -> None:
-    with pytest.raises(RenderError) as refusal:
+    with pytest.raises(RenderError) as rejection:
         qr_code(VERIFY + "a" * 3000)
-    assert refusal.value.error_class == "invalid_field"
+    assert rejection.value.error_class == "invalid_field"

@@ -97,10 +97,10 @@ def overlapping_texts(pdf: bytes) -> list[tuple[str, str]]:
 def test_a_name_that_fits_no_way_is_refused_never_clipped(
     renderer: Renderer, fields: Fields, name: str
 ) -> None:
-    with pytest.raises(RenderError) as refusal:
+    with pytest.raises(RenderError) as rejection:
         renderer.render(fields | {"recipient_name": name})
-    assert refusal.value.error_class == "name_does_not_fit"
-    assert name not in str(refusal.value)
+    assert rejection.value.error_class == "name_does_not_fit"
+    assert name not in str(rejection.value)
 
 
 def test_one_word_too_long_for_a_line_is_broken_as_the_last_resort(
@@ -130,8 +130,8 @@ def test_any_printable_name_is_rendered_or_refused_as_too_long(
     name = data.draw(st.text(letters, min_size=1, max_size=12).filter(str.strip))
     try:
         pdf = renderer_of("classic", "compiled").render(fields | {"recipient_name": name})
-    except RenderError as refusal:
-        assert refusal.error_class in {"name_does_not_fit", "name_unprintable"}  # noqa: PT017
+    except RenderError as rejection:
+        assert rejection.error_class in {"name_does_not_fit", "name_unprintable"}  # noqa: PT017
     else:
         assert any(" ".join(name.split()) == " ".join(text.split()) for text in texts_of(pdf))
 
@@ -156,9 +156,9 @@ def test_any_printable_name_is_rendered_or_refused_as_too_long(
 def test_what_cannot_be_printed_is_refused_by_class(
     renderer: Renderer, fields: Fields, changes: Fields, error_class: str
 ) -> None:
-    with pytest.raises(RenderError) as refusal:
+    with pytest.raises(RenderError) as rejection:
         renderer.render(fields | changes)
-    assert refusal.value.error_class == error_class
+    assert rejection.value.error_class == error_class
 
 
 def test_the_month_is_the_platforms(renderer: Renderer, fields: Fields) -> None:
@@ -214,9 +214,9 @@ def test_a_sample_has_an_assertion_too(renderer: Renderer, fields: Fields) -> No
 def test_an_unreadable_signature_is_refused_not_left_out(
     renderer: Renderer, fields: Fields, signature: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(RenderError) as refusal:
+    with pytest.raises(RenderError) as rejection:
         renderer.render(fields, signature=signature)
-    assert refusal.value.error_class == "signature_unreadable"
+    assert rejection.value.error_class == "signature_unreadable"
     caplog.clear()
 
 

@@ -100,9 +100,9 @@ def test_a_wrong_description_is_refused_with_where(
 ) -> None:
     assert DESCRIPTION.count(old) == 1
     (copied_template / "template.yml").write_text(DESCRIPTION.replace(old, new))
-    with pytest.raises(TemplateError, match=said) as refusal:
+    with pytest.raises(TemplateError, match=said) as rejection:
         load_template(copied_template)
-    assert "classic/template.yml" in str(refusal.value)
+    assert "classic/template.yml" in str(rejection.value)
 
 
 def test_a_language_is_spoken_when_every_text_is_there_in_it(copied_template: Path) -> None:

@@ -18,8 +18,8 @@ __all__ = [
     "NASTY",
     "Cell",
     "add_batch",
-    "add_crowd",
     "add_nasty_people",
+    "add_people",
     "add_person",
     "add_progress",
     "add_scored_contents",
@@ -195,7 +195,7 @@ def add_nasty_people(connection: Connection) -> None:
     )
 
 
-def add_crowd(connection: Connection, count: int) -> None:
+def add_people(connection: Connection, count: int) -> None:
     """So many people of whom all is known, with scores in five contents each but for some."""
     add_batch(connection)
     connection.execute(

@@ -8,16 +8,16 @@ from psycopg import sql
 from pramaan.database.connect import Connection
 from pramaan.pipeline import Pipeline
 from pramaan.registry.grants import Grant, add_grant
-from pramaan.reports.asking import Asker, Wanted
 from pramaan.reports.ledger import ReportRequest, find_request
+from pramaan.reports.requests import ReportSpec, Requester
 from pramaan.settings import Settings
 from worlds import TESTER, drop_finishers, drop_rows, load_and_decide
 
 __all__ = ["MENTOR", "OPERATOR", "ago", "batch_of", "line", "wanted"]
 
-MENTOR = Asker("meera", ["t"], "meera@example.org")
+MENTOR = Requester("meera", ["t"], "meera@example.org")
 MENTORS = ("meera", "ravi", *(f"mentor{n}" for n in range(12)))
-OPERATOR = Asker("operator:root", None, is_operator=True)
+OPERATOR = Requester("operator:root", None, is_operator=True)
 
 
 def batch_of(
@@ -36,9 +36,9 @@ def batch_of(
     load_and_decide(pipeline, connection)
 
 
-def wanted(batch_id: str = "b", *, email: str | None = None, password: str | None = None) -> Wanted:
+def wanted(batch_id: str = "b", *, email: str | None = None, password: str | None = None) -> ReportSpec:
     """The report of a batch, as CSV."""
-    return Wanted(batch_id=batch_id, format="csv", email=email, password=password)
+    return ReportSpec(batch_id=batch_id, format="csv", email=email, password=password)
 
 
 def line(connection: Connection, request_id: UUID) -> ReportRequest:

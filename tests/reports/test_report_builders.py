@@ -17,24 +17,24 @@ from mail_servers import Temper, free_port, running_server
 from pramaan.database.connect import Connection, connect
 from pramaan.pipeline import Pipeline
 from pramaan.registry.grants import Grant, remove_grant
-from pramaan.reports.asking import Asker
 from pramaan.reports.builders import Worked
 from pramaan.reports.ledger import count_waiting, open_builder
-from pramaan.reports.office import ReportOffice
+from pramaan.reports.requests import Requester
+from pramaan.reports.service import ReportService
 from pramaan.settings import Settings
 from worlds import TESTER, database_url, store_files
 
 
 @pytest.fixture
-def office(settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path) -> ReportOffice:
+def service(settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path) -> ReportService:
     """Reports of a batch of three people, and of one without any."""
     batch_of(settings, pipeline, connection, tmp_path, people=3)
     return pipeline.reports
 
 
-def ask(office: ReportOffice, connection: Connection, batch_id: str = "b", *, name: str = "meera") -> UUID:
-    asker = Asker(name, ["t"], f"{name}@example.org")
-    return office.ask(connection, asker, wanted(batch_id), channel="api")
+def ask(service: ReportService, connection: Connection, batch_id: str = "b", *, name: str = "meera") -> UUID:
+    requester = Requester(name, ["t"], f"{name}@example.org")
+    return service.ask(connection, requester, wanted(batch_id), channel="api")
 
 
 def words_in(mail: EmailMessage) -> str:
@@ -43,17 +43,21 @@ def words_in(mail: EmailMessage) -> str:
     return str(part.get_content())
 
 
-def work(office: ReportOffice, *, port: int) -> Worked:
-    return office.work(server_url=lambda: f"smtp://127.0.0.1:{port}")
+def work(service: ReportService, *, port: int) -> Worked:
+    return service.work(server_url=lambda: f"smtp://127.0.0.1:{port}")
 
 
 def test_what_waits_is_built_and_sent(
-    office: ReportOffice, connection: Connection, settings: Settings
+    service: ReportService, connection: Connection, settings: Settings
 ) -> None:
-    requests = [ask(office, connection), ask(office, connection, "b2"), ask(office, connection, name="ravi")]
+    requests = [
+        ask(service, connection),
+        ask(service, connection, "b2"),
+        ask(service, connection, name="ravi"),
+    ]
     temper = Temper()
     with running_server(temper) as port:
-        assert work(office, port=port) == Worked(built=3, sent=3)
+        assert work(service, port=port) == Worked(built=3, sent=3)
 
     done = [line(connection, request) for request in requests]
     assert [(one.status, one.rows) for one in done] == [("sent", 3), ("sent", 0), ("sent", 3)]
@@ -66,20 +70,20 @@ def test_what_waits_is_built_and_sent(
     assert store_files(settings) == []
 
 
-def test_without_a_server_what_is_built_waits(office: ReportOffice, connection: Connection) -> None:
-    request = ask(office, connection)
-    assert office.work(server_url=lambda: None) == Worked(built=1)
-    assert work(office, port=free_port()).sent == 0
+def test_without_a_server_what_is_built_waits(service: ReportService, connection: Connection) -> None:
+    request = ask(service, connection)
+    assert service.work(server_url=lambda: None) == Worked(built=1)
+    assert work(service, port=free_port()).sent == 0
     assert (line(connection, request).status, line(connection, request).handed_over_at) == ("building", None)
 
     connection.execute("update ops.mails set next_attempt_at = now()")
     with running_server(Temper()) as port:
-        assert work(office, port=port) == Worked(sent=1)
+        assert work(service, port=port) == Worked(sent=1)
     assert line(connection, request).status == "sent"
 
 
 def test_what_killed_builders_left_is_swept_once_it_is_old(
-    office: ReportOffice, connection: Connection, settings: Settings
+    service: ReportService, connection: Connection, settings: Settings
 ) -> None:
     scratch = settings.home / "run" / "reports"
     for name, hours in (("old", 7), ("under way", 1)):
@@ -87,18 +91,18 @@ def test_what_killed_builders_left_is_swept_once_it_is_old(
         (scratch / name / "people.arrow").write_text("Asha Rao")
         then = time.time() - hours * 3600
         os.utime(scratch / name, (then, then))
-    ask(office, connection)
-    assert office.work(server_url=lambda: None) == Worked(built=1)
+    ask(service, connection)
+    assert service.work(server_url=lambda: None) == Worked(built=1)
     assert [left.name for left in scratch.iterdir()] == ["under way"]
     shutil.rmtree(scratch)
 
 
-def test_a_batch_that_went_away_fails_in_words(office: ReportOffice, connection: Connection) -> None:
-    gone, request = ask(office, connection, "b2"), ask(office, connection)
+def test_a_batch_that_went_away_fails_in_words(service: ReportService, connection: Connection) -> None:
+    gone, request = ask(service, connection, "b2"), ask(service, connection)
     connection.execute("delete from raw.batches where batch_id = 'b2'")
     temper = Temper()
     with running_server(temper) as port:
-        assert work(office, port=port) == Worked(built=1, sent=2, failed=1)
+        assert work(service, port=port) == Worked(built=1, sent=2, failed=1)
     failed = line(connection, gone)
     assert (failed.status, failed.error_class, failed.error) == (
         "failed", "batch_not_found", "there is no batch b2",
@@ -110,28 +114,28 @@ def test_a_batch_that_went_away_fails_in_words(office: ReportOffice, connection:
 
 
 def test_a_store_that_is_away_is_waited_for(
-    office: ReportOffice, connection: Connection, settings: Settings
+    service: ReportService, connection: Connection, settings: Settings
 ) -> None:
-    request = ask(office, connection)
+    request = ask(service, connection)
     store = Path(settings.store_url.removeprefix("file://"))
     store.parent.mkdir(exist_ok=True)
     store.write_text("in the way of a folder")
     with running_server(Temper()) as port:
-        assert work(office, port=port) == Worked(given_back=1)
+        assert work(service, port=port) == Worked(given_back=1)
         waits = line(connection, request)
         assert (waits.status, waits.error_class, waits.attempts) == ("requested", "unavailable", 0)
         store.unlink()
         connection.execute("update ops.report_requests set next_attempt_at = now()")
-        assert work(office, port=port) == Worked(built=1, sent=1)
+        assert work(service, port=port) == Worked(built=1, sent=1)
     assert line(connection, request).error is None
 
 
-def test_a_grant_that_is_gone_by_then_gives_no_report(office: ReportOffice, connection: Connection) -> None:
-    request = ask(office, connection)
+def test_a_grant_that_is_gone_by_then_gives_no_report(service: ReportService, connection: Connection) -> None:
+    request = ask(service, connection)
     remove_grant(connection, Grant("meera", "mentor", "t"), by=TESTER)
     temper = Temper()
     with running_server(temper) as port:
-        assert work(office, port=port) == Worked(sent=1, failed=1)
+        assert work(service, port=port) == Worked(sent=1, failed=1)
     assert line(connection, request).error_class == "batch_not_found"
     (told,) = temper.messages
     assert told["Subject"] == "No progress report: b"
@@ -139,17 +143,17 @@ def test_a_grant_that_is_gone_by_then_gives_no_report(office: ReportOffice, conn
 
 
 def test_what_is_tried_for_a_day_is_given_up_and_who_asked_is_told(
-    office: ReportOffice, connection: Connection, settings: Settings
+    service: ReportService, connection: Connection, settings: Settings
 ) -> None:
-    request = ask(office, connection)
+    request = ask(service, connection)
     connection.execute("update ops.report_requests set requested_at = now() - interval '25 hours'")
     store = Path(settings.store_url.removeprefix("file://"))
     store.parent.mkdir(exist_ok=True)
     store.write_text("in the way of a folder")
     temper = Temper()
     with running_server(temper) as port:
-        assert work(office, port=port) == Worked(sent=1, failed=1)
-        assert work(office, port=port) == Worked()
+        assert work(service, port=port) == Worked(sent=1, failed=1)
+        assert work(service, port=port) == Worked()
     assert (line(connection, request).status, line(connection, request).error_class) == (
         "failed", "given_up",
     )  # fmt: skip
@@ -157,9 +161,9 @@ def test_what_is_tried_for_a_day_is_given_up_and_who_asked_is_told(
 
 
 def test_small_reports_do_not_wait_behind_large_ones(
-    office: ReportOffice, connection: Connection, settings: Settings
+    service: ReportService, connection: Connection, settings: Settings
 ) -> None:
-    large, small = ask(office, connection, name="ravi"), ask(office, connection)
+    large, small = ask(service, connection, name="ravi"), ask(service, connection)
     connection.execute(
         "update ops.report_requests set expected_rows = 100000, requested_at = now() - interval '1 minute' "
         "where request_id = %s",
@@ -168,18 +172,18 @@ def test_small_reports_do_not_wait_behind_large_ones(
     with connect(database_url(settings)) as elsewhere, running_server(Temper()) as port:
         # As the builder does that is busy with another large one.
         elsewhere.execute("select pg_advisory_lock(%s)", (0x5072616D61616E05,))
-        assert work(office, port=port) == Worked(built=1, sent=1)
+        assert work(service, port=port) == Worked(built=1, sent=1)
         assert line(connection, small).status == "sent"
         assert line(connection, large).status == "requested"
         elsewhere.execute("select pg_advisory_unlock(%s)", (0x5072616D61616E05,))
-        assert work(office, port=port) == Worked(built=1, sent=1)
+        assert work(service, port=port) == Worked(built=1, sent=1)
     assert line(connection, large).status == "sent"
 
 
 def test_two_builders_never_have_the_same(
-    office: ReportOffice, connection: Connection, settings: Settings
+    service: ReportService, connection: Connection, settings: Settings
 ) -> None:
-    ask(office, connection)
+    ask(service, connection)
     with connect(database_url(settings)) as one, connect(database_url(settings)) as other:
         with open_builder(one) as first, open_builder(other) as second:
             claimed = first.claim()
@@ -193,13 +197,13 @@ def test_two_builders_never_have_the_same(
 
 
 def test_a_report_that_kills_its_builders_fails(
-    office: ReportOffice, connection: Connection, settings: Settings
+    service: ReportService, connection: Connection, settings: Settings
 ) -> None:
-    request = ask(office, connection)
+    request = ask(service, connection)
     for _ in range(3):
         with connect(database_url(settings)) as own, open_builder(own) as builder:
             assert builder.claim() is not None
-    assert office.work(server_url=lambda: None) == Worked(failed=1)
+    assert service.work(server_url=lambda: None) == Worked(failed=1)
     assert (line(connection, request).status, line(connection, request).error_class) == (
         "failed", "builder_died",
     )  # fmt: skip
@@ -208,21 +212,21 @@ def test_a_report_that_kills_its_builders_fails(
 _BUILD = """
 import sys
 from pydantic import SecretStr
-from pramaan.reports.office import ReportOffice
+from pramaan.reports.service import ReportService
 from pramaan.settings import Settings
 
 home, url, store, server = sys.argv[1:]
 settings = Settings(home=home, store=store)
 print("up", flush=True)
-ReportOffice(settings, url=url).work(server_url=lambda: server)
+ReportService(settings, url=url).work(server_url=lambda: server)
 """
 
 
 @pytest.mark.parametrize("after_seconds", [0.0, 0.05, 0.1, 0.2, 0.4])
 def test_a_killed_builder_leaves_nothing_building_and_nobody_without_mail(
-    office: ReportOffice, connection: Connection, settings: Settings, after_seconds: float
+    service: ReportService, connection: Connection, settings: Settings, after_seconds: float
 ) -> None:
-    requests = [ask(office, connection, name=f"mentor{n}") for n in range(12)]
+    requests = [ask(service, connection, name=f"mentor{n}") for n in range(12)]
     temper = Temper()
     with running_server(temper) as port:
         url = f"smtp://127.0.0.1:{port}"
@@ -239,7 +243,7 @@ def test_a_killed_builder_leaves_nothing_building_and_nobody_without_mail(
         for _ in range(50):
             if all(line(connection, request).status == "sent" for request in requests):
                 break
-            work(office, port=port)
+            work(service, port=port)
             time.sleep(0.1)
     assert {line(connection, request).status for request in requests} == {"sent"}
     # At most the one mail whose handing over was cut off is there twice, by the same id.

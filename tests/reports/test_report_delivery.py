@@ -15,13 +15,13 @@ import pytest
 from mail_servers import SENDER, Temper, content_of, free_port, queue, rows, running_server
 from pramaan.database.connect import Connection
 from pramaan.errors import MailError, StoreError
-from pramaan.mail.hand_over import Sent, send_due
 from pramaan.mail.ledger import SMALL_BYTES, Claimed, queue_mail, retry_failed
 from pramaan.mail.messages import KINDS, NOTICE_KINDS, REPORT_KINDS, ProgressReport
-from pramaan.mail.refusals import MOST_ATTEMPTS, backoff, is_given_up
+from pramaan.mail.send import Sent, send_due
+from pramaan.mail.smtp_errors import MOST_ATTEMPTS, backoff, is_given_up
 from pramaan.pipeline import Pipeline
 from pramaan.registry.grants import Grant, add_grant, remove_grant
-from pramaan.reports.delivery import ReportCourier
+from pramaan.reports.delivery import ReportDelivery
 from pramaan.reports.ledger import (
     Built,
     NewRequest,
@@ -31,8 +31,8 @@ from pramaan.reports.ledger import (
     open_builder,
     record_sent,
 )
-from pramaan.reports.promise import tell_of_late_reports
 from pramaan.reports.rows import Totals
+from pramaan.reports.sla import tell_of_late_reports
 from pramaan.settings import Settings
 from pramaan.store import Store
 from worlds import TESTER, drop_rows, store_files
@@ -120,7 +120,7 @@ def send(
     store: Store,
     port: int,
     *,
-    courier: ReportCourier | None = None,
+    delivery: ReportDelivery | None = None,
     kinds: Sequence[str] = REPORT_KINDS,
     most_bytes: int | None = None,
     **changed: object,
@@ -133,7 +133,7 @@ def send(
         server_url=f"smtp://127.0.0.1:{port}",
         kinds=kinds,
         seconds=60.0,
-        couriers={"progress_report": courier or ReportCourier(store, sender=SENDER, timezone=ZONE)},
+        deliveries={"progress_report": delivery or ReportDelivery(store, sender=SENDER, timezone=ZONE)},
         most_bytes=most_bytes,
     )
 
@@ -146,7 +146,7 @@ def line(connection: Connection, request_id: UUID) -> ReportRequest:
 
 
 def attached(message: EmailMessage) -> list[tuple[str | None, str, bytes]]:
-    """The attachments of a mail: name, type, content."""
+    """The files of a mail: name, type, content."""
     return [
         (part.get_filename(), part.get_content_type(), cast(bytes, part.get_content()))
         for part in message.iter_attachments()
@@ -320,7 +320,7 @@ def test_an_answer_that_is_lost_brings_the_same_mail_again(
     assert line(connection, built).status == "sent"
 
 
-class Dying(ReportCourier):
+class Dying(ReportDelivery):
     """Dies between the server's yes and the ledger's."""
 
     def sent(self, connection: Connection, claimed: Claimed) -> None:
@@ -334,7 +334,7 @@ def test_a_sender_that_dies_before_it_writes_sent_has_the_mail_go_again(
     temper = Temper()
     with running_server(temper) as port:
         with pytest.raises(SystemExit):
-            send(connection, store, port, courier=Dying(store, sender=SENDER, timezone=ZONE))
+            send(connection, store, port, delivery=Dying(store, sender=SENDER, timezone=ZONE))
         assert line(connection, built).status == "building"
         assert send(connection, store, port) == Sent()
         connection.execute("update ops.mails set lease_expires_at = now() - interval '1 second'")

@@ -18,8 +18,8 @@ from report_people import (
     NASTY,
     Cell,
     add_batch,
-    add_crowd,
     add_nasty_people,
+    add_people,
     add_person,
     add_scored_contents,
     as_told,
@@ -296,7 +296,7 @@ def test_a_file_is_named_in_plain_letters(
 def test_a_thousand_scored_contents_are_all_there(
     connection: Connection, write: Write, tmp_path: Path
 ) -> None:
-    add_crowd(connection, 3_000)
+    add_people(connection, 3_000)
     add_scored_contents(connection, MOST_SCORED_CONTENTS - 5)
     told = as_told(connection)
     assert_csv_is_as_told(write("csv"), tmp_path / "out", told)
@@ -308,7 +308,7 @@ def test_a_thousand_scored_contents_are_all_there(
 def test_a_quarter_of_a_million_people_are_all_there(
     connection: Connection, write: Write, tmp_path: Path
 ) -> None:
-    add_crowd(connection, 250_000)
+    add_people(connection, 250_000)
     told = as_told(connection)
     assert_csv_is_as_told(write("csv"), tmp_path / "out", told)
     assert_sheet_is_as_told(read_sheets(write("xlsx"))["Progress"], told)

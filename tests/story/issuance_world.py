@@ -30,11 +30,11 @@ from pramaan.feeds.load import FileLoaded
 from pramaan.lifecycle import revocation
 from pramaan.lifecycle.issuing import make_due
 from pramaan.pipeline import Decided, Pipeline
-from pramaan.registry import assertions
+from pramaan.registry import attachment_changes
 from pramaan.registry.attachments import Attachment, Criteria
 from pramaan.registry.issuers import Issuer, IssuerVersion, record_issuer, set_signature
-from pramaan.registry.signatures import Signature, check_signature
 from pramaan.settings import Settings
+from pramaan.signatures.images import Signature, check_signature
 from worlds import TESTER, database_url, store_files, store_root
 
 __all__ = ["ISSUERS", "Recorded", "Row", "World", "blocked", "signature_number_in"]
@@ -174,7 +174,7 @@ class World:
         criteria: Criteria | None = None,
     ) -> Attachment:
         """Assert a certificate from `since` or now on."""
-        return assertions.attach(
+        return attachment_changes.attach(
             self.connection,
             course_id,
             template=_template(template_id),
@@ -194,7 +194,7 @@ class World:
         criteria: Criteria | None = None,
     ) -> Attachment:
         """Replace the course's certificate from now on."""
-        return assertions.replace(
+        return attachment_changes.replace(
             self.connection,
             course_id,
             template=_template(template_id),
@@ -205,7 +205,7 @@ class World:
 
     def detach(self, course_id: str = "c", *, at: datetime | None = None) -> Attachment:
         """End the course's certificate at an instant or now."""
-        return assertions.detach(self.connection, course_id, valid_to=at, by=TESTER)
+        return attachment_changes.detach(self.connection, course_id, valid_to=at, by=TESTER)
 
     def sign_anew(self, issuer_id: str = "board") -> IssuerVersion:
         """Give the issuer a signature that nobody had before."""

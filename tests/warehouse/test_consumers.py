@@ -21,7 +21,7 @@ RAW_READERS = {
     "certificates/verdicts.py": "whether facts of a failed load are left stands nowhere else",
     "feeds": "lands them",
     "orchestration/telemetry.py": "has dbt build whatever is made of it",
-    "quality": "judges what landed",
+    "quality": "validates what landed",
     "registry/printable.py": "touches every user, before there is a warehouse",
     "stages/counting.py": "counts what landed",
     "warehouse/decide.py": "finds the keys that a fact touches",

@@ -18,7 +18,7 @@ from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.errors import DatabaseError, RegistryError
 from pramaan.feeds.landing import Landing
 from pramaan.pipeline import Pipeline
-from pramaan.registry.assertions import attach, detach
+from pramaan.registry.attachment_changes import attach, detach
 from pramaan.registry.attachments import Criteria
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.registry.templates import KeptTemplate

@@ -47,7 +47,7 @@ WATCHED = (
     ("ops", "changed_keys"),
     ("ops", "rule_statements"),
 )
-CROWD = """
+PEOPLE = """
     insert into raw.users (user_id, name, tenant_id, updated_at, load_id)
     select 'u' || n, 'Asha', 't', '2024-01-01', 1 from generate_series(1, 5000) as n;
     insert into raw.courses
@@ -80,9 +80,9 @@ def world(settings: Settings, pipeline: Pipeline, connection: Connection, tmp_pa
 
 
 @pytest.fixture
-def crowd(connection: Connection) -> Connection:
+def people(connection: Connection) -> Connection:
     """A course of a few hundred among many others, all decided; none offers a certificate."""
-    connection.execute(CROWD)
+    connection.execute(PEOPLE)
     with connection.transaction():
         decide_changed_keys(connection)
     connection.execute("analyze")
@@ -244,8 +244,8 @@ def test_the_preview_is_what_the_reference_says(
         assert preview.completed.would_get == 0
 
 
-def test_a_crowd_is_counted_and_its_first_are_listed(crowd: Connection) -> None:
-    preview = preview_assertion(crowd, "c0", criteria_json=Criteria(minimum_score=50.0).as_json(), listed=3)
+def test_a_crowd_is_counted_and_its_first_are_listed(people: Connection) -> None:
+    preview = preview_assertion(people, "c0", criteria_json=Criteria(minimum_score=50.0).as_json(), listed=3)
     numbers = [n for n in range(20, 5101, 20) if n % 100]
     known = [n for n in numbers if n <= 5000]
     good = [n for n in known if n % 3]
@@ -268,27 +268,27 @@ def test_a_crowd_is_counted_and_its_first_are_listed(crowd: Connection) -> None:
     assert listed["recipient_unknown"][0] == Person("u5020", "b0", "t", None, None)
 
 
-def test_none_are_listed_when_none_are_asked_for(crowd: Connection) -> None:
-    preview = preview_assertion(crowd, "c0", criteria_json=ANYBODY, listed=0)
+def test_none_are_listed_when_none_are_asked_for(people: Connection) -> None:
+    preview = preview_assertion(people, "c0", criteria_json=ANYBODY, listed=0)
     assert preview.in_progress.would_get == 200
     assert told(preview.in_progress) == {}
 
 
-def test_a_course_that_is_not_known_has_nobody(crowd: Connection) -> None:
-    preview = preview_assertion(crowd, "unknown", criteria_json=ANYBODY)
+def test_a_course_that_is_not_known_has_nobody(people: Connection) -> None:
+    preview = preview_assertion(people, "unknown", criteria_json=ANYBODY)
     assert (preview.completed.total, preview.in_progress.total) == (0, 0)
 
 
-def test_no_history_is_read_through(crowd: Connection) -> None:
+def test_no_history_is_read_through(people: Connection) -> None:
     history = ["users", "enrolments", "progress"]
     read = (
         "select relname, seq_tup_read from pg_stat_xact_user_tables "
         "where schemaname = 'raw' and relname = any(%s) order by relname"
     )
-    with crowd.transaction():
-        before = crowd.execute(read, (history,)).fetchall()
-        preview_assertion(crowd, "c0", criteria_json=ANYBODY)
-        assert crowd.execute(read, (history,)).fetchall() == before
+    with people.transaction():
+        before = people.execute(read, (history,)).fetchall()
+        preview_assertion(people, "c0", criteria_json=ANYBODY)
+        assert people.execute(read, (history,)).fetchall() == before
     assert len(before) == len(history)
 
 
@@ -316,22 +316,22 @@ def test_an_attachment_known_to_begin_later_is_no_obstacle(world: World) -> None
     assert (preview.in_progress.total, preview.in_progress.would_get) == (1, 1)
 
 
-def test_a_batch_under_way_is_not_waited_for(crowd: Connection, url: str) -> None:
-    before = preview_assertion(crowd, "c0", criteria_json=ANYBODY)
+def test_a_batch_under_way_is_not_waited_for(people: Connection, url: str) -> None:
+    before = preview_assertion(people, "c0", criteria_json=ANYBODY)
     with batch_under_way(url):
-        crowd.execute("set lock_timeout = '1s'")
-        meanwhile = preview_assertion(crowd, "c0", criteria_json=ANYBODY)
+        people.execute("set lock_timeout = '1s'")
+        meanwhile = preview_assertion(people, "c0", criteria_json=ANYBODY)
     assert (meanwhile.completed, meanwhile.in_progress) == (before.completed, before.in_progress)
 
 
-def test_two_at_once_do_not_meet(crowd: Connection, url: str) -> None:
+def test_two_at_once_do_not_meet(people: Connection, url: str) -> None:
     def ask(course_id: str) -> int:
         with connect(url) as own:
             return preview_assertion(own, course_id, criteria_json=ANYBODY).in_progress.would_get
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(ask, ["c0", "c1"] * 4)) == [200, 250] * 4
-    assert crowd.execute(
+    assert people.execute(
         "select count(*) from pg_class where relname = 'assumed_completions'"
     ).fetchone() == (0,)
 
@@ -368,16 +368,16 @@ CHANGED = {
 
 
 @pytest.mark.parametrize(("old", "new", "message"), CHANGED.values(), ids=CHANGED)
-def test_a_changed_model_is_noticed(crowd: Connection, old: str, new: str, message: str) -> None:
-    crowd.execute("update ops.rule_statements set statement = replace(statement, %s, %s)", (old, new))
+def test_a_changed_model_is_noticed(people: Connection, old: str, new: str, message: str) -> None:
+    people.execute("update ops.rule_statements set statement = replace(statement, %s, %s)", (old, new))
     with pytest.raises(DatabaseError, match=message):
-        preview_assertion(crowd, "c0", criteria_json=ANYBODY)
+        preview_assertion(people, "c0", criteria_json=ANYBODY)
 
 
-def test_rules_that_dbt_has_not_deployed_are_named(crowd: Connection) -> None:
-    crowd.execute("delete from ops.rule_statements")
+def test_rules_that_dbt_has_not_deployed_are_named(people: Connection) -> None:
+    people.execute("delete from ops.rule_statements")
     with pytest.raises(DatabaseError, match="dbt has not deployed fct_certificate_decisions"):
-        preview_assertion(crowd, "c0", criteria_json=ANYBODY)
+        preview_assertion(people, "c0", criteria_json=ANYBODY)
 
 
 def test_the_decisions_are_those_of_the_model() -> None:

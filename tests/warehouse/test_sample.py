@@ -7,7 +7,7 @@ from rule_tables import decisions, kept, rebuilt
 
 from pramaan.database.connect import Connection
 from pramaan.pipeline import Pipeline
-from pramaan.registry.assertions import attach
+from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.registry.templates import KeptTemplate

@@ -1,4 +1,4 @@
-"""Who may call what: every call of the API by every caller, and what nobody may learn from a refusal."""
+"""Who may call what: every call of the API by every caller, and what nobody may learn from a error_notice."""
 
 import re
 from collections.abc import Iterator, Mapping

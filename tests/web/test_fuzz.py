@@ -1,5 +1,5 @@
 """The API against its own description: what is generated from the OpenAPI document, good and bad, is answered
-as the document says, and every refusal has the one shape.
+as the document says, and every error_notice has the one shape.
 """
 
 import json
@@ -84,9 +84,9 @@ def known_ids(world: World) -> dict[str, list[str]]:
 
 def with_examples(description: dict[str, Any], ids: Mapping[str, list[str]]) -> dict[str, Any]:
     """The document with an example for every call that can succeed; what is good and bad stays the same."""
-    description["components"]["schemas"]["Assertion"]["examples"] = [ASSERTION]
-    description["components"]["schemas"]["PossibleAssertion"]["examples"] = [ASSERTION]
-    description["components"]["schemas"]["WantedReport"]["examples"] = [{"format": "csv"}]
+    description["components"]["schemas"]["NewAttachment"]["examples"] = [ASSERTION]
+    description["components"]["schemas"]["AttachmentPreviewBody"]["examples"] = [ASSERTION]
+    description["components"]["schemas"]["NewReport"]["examples"] = [{"format": "csv"}]
     for call in (call for methods in description["paths"].values() for call in methods.values()):
         for parameter in call.get("parameters", ()):
             if parameter["name"] in ids:

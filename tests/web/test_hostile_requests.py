@@ -7,7 +7,7 @@ import pytest
 from web_worlds import ASSERTION, World, assert_problem
 
 from pramaan.settings import PREFIX
-from pramaan.web.doors import LARGEST_BODY_BYTES
+from pramaan.web.middleware import LARGEST_BODY_BYTES
 
 WRITING = "/v1/courses/writing/certificate"
 JSON = {"content-type": "application/json"}

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from web_worlds import ADDRESS, ASSERTION, World, by_cookie, open_api
 
 from pramaan.warehouse.decisions import DECISIONS
-from pramaan.web.pages.texts import FIELD_OF_CODE, FIELDS, REASONS, REFUSALS
+from pramaan.web.pages.texts import ERROR_TEXTS, FIELD_OF_CODE, FIELDS, REASONS
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 CHOSEN = {"template_id": "classic", "issuer_id": "board-t"}
@@ -43,7 +43,7 @@ def filled(world: World, course_id: str = "writing", caller: str = "creator_t", 
 
 
 def refused(answer: Any, status: int, code: str) -> Page:
-    """The page of a refusal: its status, words, and code in small print."""
+    """The page of a error_notice: its status, words, and code in small print."""
     page = Page(answer)
     assert (page.status, f">{code}<" in page.html) == (status, True), page.text[:800]
     assert "Traceback" not in page.html
@@ -426,10 +426,14 @@ def test_what_belongs_to_another_tenant_is_not_there(standing_world: World) -> N
         refused(
             get("creator_t", "GET", f"/certificates{path}", headers=COMMON_HEADERS), 404, "issuer_not_found"
         )
-    seal = open_page(standing_world.api, "creator_t", "/courses/writing").form("/preview").fields["seal"]
+    csrf_token = (
+        open_page(standing_world.api, "creator_t", "/courses/writing").form("/preview").fields["csrf_token"]
+    )
     for step in ("preview", "assert", "update", "edit", "remove"):
         path = f"/certificates/courses/counting/{step}"
-        answer = post("creator_t", "POST", path, data={"seal": seal, **CHOSEN}, headers=COMMON_HEADERS)
+        answer = post(
+            "creator_t", "POST", path, data={"csrf_token": csrf_token, **CHOSEN}, headers=COMMON_HEADERS
+        )
         refused(answer, 404, "course_not_found")
 
 
@@ -479,38 +483,40 @@ def test_the_look_of_the_pages_is_there_for_everybody(standing_world: World) -> 
 # Where a form comes from
 
 
-def aged_seal(world: World, username: str, purpose: str, *, hours: float) -> str:
-    """A seal of ours as it was given so many hours ago."""
+def aged_token(world: World, username: str, purpose: str, *, hours: float) -> str:
+    """A csrf_token of ours as it was given so many hours ago."""
 
     class Earlier(TimestampSigner):
         def get_timestamp(self) -> int:
             return super().get_timestamp() - int(hours * 3600)
 
-    key = (world.settings.secrets / "form_seal.key").read_bytes()
+    key = (world.settings.secrets / "form_token.key").read_bytes()
     return str(URLSafeTimedSerializer(key, salt=f"pramaan.pages.{purpose}", signer=Earlier).dumps(username))
 
 
 @pytest.mark.parametrize(
-    "seal",
+    "csrf_token",
     ["", "nonsense", "a.b.c", "é", "another user's", "of another form", "expired", "x" * 9000],
 )
 @pytest.mark.parametrize("step", ["preview", "assert", "update", "edit"])
-def test_a_form_without_a_good_seal_is_refused_and_kept(standing_world: World, seal: str, step: str) -> None:
+def test_a_form_without_a_good_seal_is_refused_and_kept(
+    standing_world: World, csrf_token: str, step: str
+) -> None:
     sealed = {
-        "another user's": aged_seal(standing_world, "admin_t", "certificate", hours=0),
-        "of another form": aged_seal(standing_world, "creator_t", "issuer", hours=0),
-        "expired": aged_seal(standing_world, "creator_t", "certificate", hours=4.1),
-    }.get(seal, seal)
+        "another user's": aged_token(standing_world, "admin_t", "certificate", hours=0),
+        "of another form": aged_token(standing_world, "creator_t", "issuer", hours=0),
+        "expired": aged_token(standing_world, "creator_t", "certificate", hours=4.1),
+    }.get(csrf_token, csrf_token)
     form = Form(f"/certificates/courses/writing/{step}", "post", {**CHOSEN, "minimum_score": "42"})
-    page = refused(send(standing_world.api, "creator_t", form, seal=sealed), 403, "form_expired")
+    page = refused(send(standing_world.api, "creator_t", form, csrf_token=sealed), 403, "form_expired")
     assert "The page was open too long." in page.text
     assert page.form("/preview").fields["minimum_score"] == "42"
 
 
 def test_a_seal_holds_for_hours(standing_world: World) -> None:
-    seal = aged_seal(standing_world, "creator_t", "certificate", hours=3.9)
+    csrf_token = aged_token(standing_world, "creator_t", "certificate", hours=3.9)
     form = Form("/certificates/courses/writing/preview", "post", CHOSEN)
-    assert send(standing_world.api, "creator_t", form, seal=seal).status_code == 200
+    assert send(standing_world.api, "creator_t", form, csrf_token=csrf_token).status_code == 200
 
 
 def test_every_other_form_wants_a_seal_too(standing_world: World) -> None:
@@ -632,5 +638,5 @@ def test_pages_are_not_part_of_the_description_of_the_calls(standing_world: Worl
 
 def test_every_code_has_its_words() -> None:
     assert set(REASONS) == set(DECISIONS)
-    assert set(FIELD_OF_CODE) <= set(REFUSALS)
+    assert set(FIELD_OF_CODE) <= set(ERROR_TEXTS)
     assert set(FIELD_OF_CODE.values()) <= set(FIELDS)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 import pytest
-from web_report_worlds import asked, build, give_addresses, office_of
+from web_report_worlds import asked, build, give_addresses, report_service_of
 from web_worlds import ASSERTION, Api, World, open_api
 
 from pramaan.checking import check
@@ -94,7 +94,7 @@ def preview(world: World) -> Slow:
 def store_read(world: World) -> Slow:
     request_id = asked(world)
     build(world, request_id)
-    token = office_of(world).key.link_token(request_id, requested_by="mentor_t")
+    token = report_service_of(world).key.link_token(request_id, requested_by="mentor_t")
     return lambda: world.api(None, "GET", f"/reports/file?token={token}")
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
-from web_report_worlds import MEERA, asked, build, give_addresses, office_of, request_of, sent
+from web_report_worlds import MEERA, asked, build, give_addresses, report_service_of, request_of, sent
 from web_worlds import World, assert_problem, open_api
 
 from pramaan.reports.ledger import record_failed, record_file_removed
@@ -34,7 +34,7 @@ def downloads(world: World) -> int:
 
 def link_to(world: World, request_id: UUID, *, requested_by: str = "mentor_t") -> str:
     """The link as it stands in the mail."""
-    return f"/reports/file?token={office_of(world).key.link_token(request_id, requested_by=requested_by)}"
+    return f"/reports/file?token={report_service_of(world).key.link_token(request_id, requested_by=requested_by)}"
 
 
 # Asking
@@ -110,7 +110,7 @@ def test_whose_address_is_not_known_says_where_it_goes(two_tenants: World) -> No
 
 
 def test_with_domains_configured_it_goes_there_or_to_oneself_only(mentors: World) -> None:
-    settings = mentors.settings.model_copy(update={"report_domains": "office.example"})
+    settings = mentors.settings.model_copy(update={"report_domains": "service.example"})
     with open_api(settings) as api:
         refused = api("mentor_t", "POST", ASK, json={"format": "csv", "email": "x@elsewhere.example"})
         assert_problem(refused, 422, "email_not_allowed")
@@ -164,7 +164,7 @@ def test_a_password_is_never_told_again(mentors: World, caplog: pytest.LogCaptur
         assert PASSWORD not in text
     sealed = mentors.one("select sealed_password from ops.report_requests")
     assert PASSWORD.encode() not in sealed
-    assert office_of(mentors).key.unsealed(sealed) == PASSWORD
+    assert report_service_of(mentors).key.decrypted(sealed) == PASSWORD
 
 
 # Its state
@@ -284,7 +284,7 @@ def aged_token(world: World, request_id: UUID, *, days: float) -> str:
         def get_timestamp(self) -> int:
             return super().get_timestamp() - int(days * 86400)
 
-    links = office_of(world).key._links()
+    links = report_service_of(world).key._links()
     earlier = URLSafeTimedSerializer(
         links.secret_keys, salt=links.salt, signer=Earlier, signer_kwargs=links.signer_kwargs
     )
@@ -335,7 +335,7 @@ def test_a_report_without_its_file_leads_nowhere(mentors: World) -> None:
     path.unlink()
     for request_id in (waiting, failed, removed, lost):
         requested_by = request_of(mentors, request_id).requested_by
-        token = office_of(mentors).key.link_token(request_id, requested_by=requested_by)
+        token = report_service_of(mentors).key.link_token(request_id, requested_by=requested_by)
         assert_problem(mentors.api(None, "GET", f"/reports/file?token={token}"), 404, "report_not_found")
     assert downloads(mentors) == 0
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from pages_worlds import Form, Page, assert_sound, open_page, send
-from test_pages import COMMON_HEADERS, HOSTILE, aged_seal, refused
+from test_pages import COMMON_HEADERS, HOSTILE, aged_token, refused
 from web_report_worlds import MEERA, asked, every_state, give_addresses, request_of, sent
 from web_worlds import World, by_cookie, open_api
 
@@ -266,7 +266,9 @@ def test_nobody_removes_the_schedule_of_somebody_else(mentors: World) -> None:
     ask(mentors, when="weekly")
     removal = open_page(mentors.api, "mentor_t", "/reports").form("/remove")
     ask(mentors, "admin_t", when="weekly")
-    removal.fields["seal"] = open_page(mentors.api, "admin_t", "/reports").form("/remove").fields["seal"]
+    removal.fields["csrf_token"] = (
+        open_page(mentors.api, "admin_t", "/reports").form("/remove").fields["csrf_token"]
+    )
     send(mentors.api, "admin_t", removal)
     assert {one.scheduled_by for one in list_schedules(mentors.connection)} == {"mentor_t", "admin_t"}
 
@@ -286,11 +288,17 @@ def test_every_form_of_the_page_wants_its_seal(mentors: World) -> None:
     ask(mentors, when="weekly")
     page = open_page(mentors.api, "mentor_t", "/reports")
     removal, asking = page.form("/remove"), form_of(mentors)
-    seals = ("", "nonsense", aged_seal(mentors, "admin_t", "report", hours=0),
-             aged_seal(mentors, "mentor_t", "report", hours=4.1), removal.fields["seal"])  # fmt: skip
-    for seal in seals:
-        refused(send(mentors.api, "mentor_t", asking, batch_id="reading-t", seal=seal), 403, "form_expired")
-    refused(send(mentors.api, "mentor_t", removal, seal=asking.fields["seal"]), 403, "form_expired")
+    csrf_tokens = ("", "nonsense", aged_token(mentors, "admin_t", "report", hours=0),
+             aged_token(mentors, "mentor_t", "report", hours=4.1), removal.fields["csrf_token"])  # fmt: skip
+    for csrf_token in csrf_tokens:
+        refused(
+            send(mentors.api, "mentor_t", asking, batch_id="reading-t", csrf_token=csrf_token),
+            403,
+            "form_expired",
+        )
+    refused(
+        send(mentors.api, "mentor_t", removal, csrf_token=asking.fields["csrf_token"]), 403, "form_expired"
+    )
     for form in (asking, removal):
         answer = send(mentors.api, "mentor_t", form, headers={"sec-fetch-site": "cross-site"})
         refused(answer, 403, "form_not_trusted")

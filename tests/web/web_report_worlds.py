@@ -6,9 +6,9 @@ from uuid import UUID
 from web_worlds import World
 
 from pramaan.registry.grants import Grant, add_grant
-from pramaan.reports.asking import Asker, Wanted
 from pramaan.reports.ledger import ReportRequest, find_request, record_failed, record_sent
-from pramaan.reports.office import ReportOffice
+from pramaan.reports.requests import ReportSpec, Requester
+from pramaan.reports.service import ReportService
 from worlds import TESTER, database_url
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "build",
     "every_state",
     "give_addresses",
-    "office_of",
+    "report_service_of",
     "request_of",
     "sent",
 ]
@@ -48,9 +48,9 @@ def give_addresses(world: World) -> None:
         add_grant(world.connection, grant, by=TESTER)
 
 
-def office_of(world: World) -> ReportOffice:
+def report_service_of(world: World) -> ReportService:
     """The reports of this world."""
-    return ReportOffice(world.settings, url=database_url(world.settings))
+    return ReportService(world.settings, url=database_url(world.settings))
 
 
 def asked(world: World, caller: str = "mentor_t", batch_id: str = "reading-t", **body: Any) -> UUID:
@@ -62,7 +62,7 @@ def asked(world: World, caller: str = "mentor_t", batch_id: str = "reading-t", *
 
 def build(world: World, request_id: UUID) -> ReportRequest:
     """Its file is made; its mail waits, for there is no mail server."""
-    office_of(world).work(server_url=lambda: None, request_id=request_id)
+    report_service_of(world).work(server_url=lambda: None, request_id=request_id)
     built = request_of(world, request_id)
     assert built.built_at is not None, built
     return built
@@ -86,9 +86,9 @@ def every_state(world: World) -> dict[str, UUID]:
     """The mentor's reports in each of STATES, of the batch that is called so; and a schedule."""
     give_addresses(world)
     world.connection.execute(_BATCHES, (list(STATES),))
-    asker = Asker("mentor_t", ["t"], MEERA)
-    wanted = Wanted(batch_id="reading-t", format="xlsx")
-    office_of(world).schedule(world.connection, asker, wanted, cadence="at_end")
+    requester = Requester("mentor_t", ["t"], MEERA)
+    wanted = ReportSpec(batch_id="reading-t", format="xlsx")
+    report_service_of(world).schedule(world.connection, requester, wanted, cadence="at_end")
     requests = {state: asked(world, batch_id=state) for state in STATES}
     build(world, requests["built"])
     sent(world, requests["sent"])

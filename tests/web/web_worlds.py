@@ -15,7 +15,7 @@ from pramaan.certificates.queue import open_worker
 from pramaan.database.connect import Connection
 from pramaan.lifecycle.issuing import Issued, make_due
 from pramaan.pipeline import Pipeline
-from pramaan.registry.assertions import attach
+from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
 from pramaan.registry.grants import Grant, add_grant
 from pramaan.registry.issuers import Issuer, record_issuer

@@ -20,7 +20,7 @@ from pramaan.bench.scratch import scratch_pipeline
 from pramaan.certificates.bundled import kept_template
 from pramaan.database.connect import Connection
 from pramaan.errors import HostError
-from pramaan.registry.assertions import attach
+from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
 from pramaan.registry.changes import Actor
 from pramaan.registry.grants import Grant, add_grant

@@ -1,4 +1,4 @@
-"""Issuance as a whole: from a dropped file to a recorded PDF under real Airflow, at a trickle and in a flood;
+"""Issuance as a whole: from a dropped file to a recorded PDF under real Airflow, at a trickle and in a burst;
 what waiting costs; and that a batch's cost follows the change, not the history.
 """
 
@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pramaan.bench.issuance.flood import measure_flood
+from pramaan.bench.issuance.burst import measure_burst
 from pramaan.bench.issuance.growth import measure_growth
-from pramaan.bench.issuance.household import MemoryWatch
 from pramaan.bench.issuance.idle import measure_idle
 from pramaan.bench.issuance.platform import running_platform
+from pramaan.bench.issuance.process_stats import MemoryWatch
 from pramaan.bench.issuance.stream import measure_stream, measure_wake_ups
 from pramaan.bench.measurement import Measurement
 
@@ -52,7 +52,7 @@ def _under_airflow(sizes: Sizes, *, report: Callable[[str], None]) -> list[Measu
                 found += measure_wake_ups(platform)
                 found += measure_stream(platform, seconds=sizes.stream_seconds, report=report)
             if sizes.completions_at_once:
-                found += measure_flood(platform, completions=sizes.completions_at_once, report=report)
+                found += measure_burst(platform, completions=sizes.completions_at_once, report=report)
         if found:
             held = memory.largest_bytes / _MEGABYTE
             found.append(

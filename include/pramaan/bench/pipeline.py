@@ -13,7 +13,7 @@ from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.errors import SettingsError
 from pramaan.feeds.landing import Landing
 from pramaan.pipeline import Pipeline
-from pramaan.registry.assertions import attach
+from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
 from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import Issuer, record_issuer

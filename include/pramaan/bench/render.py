@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pramaan.bench.measurement import Measurement
 from pramaan.bench.rendering.child import in_child
-from pramaan.bench.rendering.floor import measure_floor
+from pramaan.bench.rendering.comparison import run_comparison
 from pramaan.bench.rendering.memory import measure_memory
-from pramaan.bench.rendering.race import run_race
+from pramaan.bench.rendering.profile import measure_floor
 from pramaan.bench.rendering.sizes import measure_sizes
 from pramaan.bench.rendering.two_processes import measure_two_processes
 
@@ -25,7 +25,7 @@ def run(*, renders: int) -> list[Measurement]:
     with tempfile.TemporaryDirectory(prefix="pramaan-bench-") as name:
         folder = Path(name)
         return [
-            *in_child(run_race, folder),
+            *in_child(run_comparison, folder),
             *in_child(measure_floor, folder),
             *measure_two_processes(folder),
             *in_child(partial(measure_memory, renders=renders), folder),

@@ -1,5 +1,5 @@
 """Progress reports: how long a file takes and what memory, beside other writers, and how long until the mail
-server has the mail, alone and in a crowd.
+server has the mail, alone and in a people.
 """
 
 import tempfile
@@ -9,10 +9,10 @@ from typing import Final
 
 from pramaan.bench.issuance.platform import running_platform
 from pramaan.bench.measurement import Measurement
-from pramaan.bench.reporting.crowd import add_clicks, drop_batches
 from pramaan.bench.reporting.delivery import measure_delivery
 from pramaan.bench.reporting.files import measure_files
 from pramaan.bench.reporting.peers import measure_peers
+from pramaan.bench.reporting.synthetic_people import add_clicks, drop_batches
 from pramaan.database.connect import pipeline_lock
 
 __all__ = ["run"]

@@ -13,7 +13,7 @@ from pramaan.database.connect import Connection
 from pramaan.lifecycle.creation import create, withdraw
 from pramaan.lifecycle.frozen import FIELDS_FROM_FACTS, NAMES_OF_ITSELF
 from pramaan.lifecycle.identity import IdentityKey
-from pramaan.rendering.assertion import hashed_recipient
+from pramaan.rendering.badge_assertion import hashed_recipient
 
 __all__ = ["Enqueued", "enqueue_entitled"]
 

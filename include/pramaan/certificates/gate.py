@@ -25,9 +25,9 @@ __all__ = [
     "GateRules",
     "count_approved",
     "forget_withdrawn",
-    "judge_quality_again",
     "lock_gate",
     "pass_gate",
+    "validate_quality_again",
 ]
 
 
@@ -142,7 +142,7 @@ _HOLD_UNUSUAL: LiteralString = """
         group by courses.course_id, today.today
     ),
 
-    judged as (
+    evaluated as (
         select
             fresh.course_id,
             fresh.completed_on,
@@ -179,7 +179,7 @@ _HOLD_UNUSUAL: LiteralString = """
                         then format('completed up to %%s days ago', floor(max(age_days)))
                 end
             ) as why
-        from judged
+        from evaluated
         where is_too_many or age_days > %(oldest_days)s
         group by course_id
     )
@@ -276,7 +276,7 @@ _COUNT_APPROVED: LiteralString = """
     where known.course_id = %(course_id)s and known.completed_on = approved.completed_on
 """
 
-# What waits for an answer on its volume or age is judged once that is given; what a person rejected stays
+# What waits for an answer on its volume or age is evaluated once that is given; what a person rejected stays
 # held until a person takes that back. Nothing is locked yet: workers go on, and what they issue meanwhile is
 # not held any more.
 _NOT_ISSUED_YET: LiteralString = """
@@ -320,7 +320,7 @@ def lock_gate(connection: Connection) -> None:
 
 _COUNT_JUDGED: LiteralString = """
     update ops.candidate_days as known
-    set passed = known.passed + judged.let_go - judged.held
+    set passed = known.passed + evaluated.let_go - evaluated.held
     from (
         select
             candidates.course_id, (candidates.completed_at at time zone %(zone)s)::date as completed_on,
@@ -331,8 +331,8 @@ _COUNT_JUDGED: LiteralString = """
         where candidates.status <> changed.status
             and changed.status = case when candidates.is_held then 'held' else 'pending' end
         group by candidates.course_id, completed_on
-    ) as judged
-    where known.course_id = judged.course_id and known.completed_on = judged.completed_on
+    ) as evaluated
+    where known.course_id = evaluated.course_id and known.completed_on = evaluated.completed_on
 """
 
 _ANY_WAITS_FOR_QUALITY: LiteralString = """
@@ -344,7 +344,7 @@ def pass_gate(connection: Connection, rules: GateRules, *, run_id: UUID | None, 
     """Mark those of the session table `candidates` that are to be held (`hold_id`, `is_held`), open their
     holds, and count all; returns how many are held. In the caller's transaction.
 
-    Of those that were at the gate before (`is_known`) only the facts are judged. An import of `history`
+    Of those that were at the gate before (`is_known`) only the facts are evaluated. An import of `history`
     passes volume and age.
     """
     connection.execute(_TO_HOLD)
@@ -388,7 +388,7 @@ def count_approved(
     )
 
 
-def judge_quality_again(connection: Connection, *, timezone: str) -> int:
+def validate_quality_again(connection: Connection, *, timezone: str) -> int:
     """Hold what waits to be issued on facts of loads that failed their quality suite, and let go what was
     held for that and rests on better facts, or on a better verdict, by now; returns how many are newly held.
     In the caller's transaction.

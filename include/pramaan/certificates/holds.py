@@ -10,7 +10,7 @@ from typing import Final, Literal, LiteralString, cast
 
 from psycopg.rows import class_row
 
-from pramaan.certificates.gate import count_approved, judge_quality_again, lock_gate
+from pramaan.certificates.gate import count_approved, lock_gate, validate_quality_again
 from pramaan.database.connect import Connection
 from pramaan.database.wake import wake
 from pramaan.errors import RegistryError
@@ -174,7 +174,7 @@ def decide_hold(
             is_unusual = before.rule != "quality"
             count_approved(connection, hold_id, course_id, is_unusual=is_unusual, timezone=timezone)
             release_hold(connection, hold_id, course_id)
-            judge_quality_again(connection, timezone=timezone)
+            validate_quality_again(connection, timezone=timezone)
             wake(connection)
     return after
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from pramaan.certificates.alone import Confinement
+from pramaan.certificates.isolated_renderer import IsolatedRenderer
 from pramaan.certificates.limits import Guard, Limits
-from pramaan.certificates.printing import Printed, Printer, Workshop
 from pramaan.certificates.queue import Worker, open_worker
+from pramaan.certificates.rendering import CertificateRenderer, RenderConfig, RenderedPdf
 from pramaan.database.connect import connect
 from pramaan.errors import HostError, RenderError, StoreError, TemplateError
 from pramaan.lifecycle import issuing
@@ -28,7 +28,7 @@ from pramaan.mail.addresses import Sender
 from pramaan.rendering.fonts import configure_fonts
 from pramaan.store import Store
 
-__all__ = ["ChunkResult", "Press", "issue_chunk"]
+__all__ = ["ChunkResult", "WorkerConfig", "issue_chunk"]
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +38,14 @@ _PORTION_SECONDS: Final = 1.0
 
 _STORE_FAILURES_THAT_STOP: Final = 3
 _MAX_BACKOFF: Final = timedelta(minutes=10)
-_DEATHS_THAT_CONDEMN: Final = 20
-"""Of a suspect, beyond all chance: it was alone each time but the first three, and its worker died with the
+_CRASHES_THAT_PROVE_POISON: Final = 20
+"""Of a poison, beyond all chance: it was alone each time but the first three, and its worker died with the
 child that rendered it.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
+class WorkerConfig:
     """All that a worker needs to know; plain values, so that it can be handed to another process."""
 
     database_url: str = field(repr=False)
@@ -59,9 +59,9 @@ class Press:
     limits: Limits = field(default_factory=Limits)
 
     @property
-    def workshop(self) -> Workshop:
+    def render_config(self) -> RenderConfig:
         """What rendering needs of it."""
-        return Workshop(self.timezone, self.fonts_folder, self.pages_folder, self.limits)
+        return RenderConfig(self.timezone, self.fonts_folder, self.pages_folder, self.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class ChunkResult:
 
 
 def issue_chunk(
-    press: Press,
+    worker_config: WorkerConfig,
     *,
     limit: int,
     run_id: UUID | None,
@@ -92,39 +92,41 @@ def issue_chunk(
     store: Store | None = None,
 ) -> ChunkResult:
     """Issue up to `limit` pending certificates that were due by `due_by`, or by now as the database has it,
-    two hundred at a time; suspects last, one at a time, each in a child process.
+    two hundred at a time; poison last, one at a time, each in a child process.
 
     Raises StoreError when the store is away, DatabaseError when Postgres is: what was recorded stays, the
     rest is free again.
     """
-    configure_fonts(press.fonts_folder)
-    store = store or Store(press.store_url)
+    configure_fonts(worker_config.fonts_folder)
+    store = store or Store(worker_config.store_url)
     result = ChunkResult()
-    with connect(press.database_url, application="pramaan issue") as connection:
+    with connect(worker_config.database_url, application="pramaan issue") as connection:
         # Once: what is to be tried again in a moment is not tried again here.
         due_by = due_by or issuing.now(connection)
-        printer = Printer(connection, press.workshop)
-        with open_worker(connection, run_id=run_id, mail_from=press.mail_from) as worker:
-            desk = _Desk(worker, printer, store, press)
+        renderer = CertificateRenderer(connection, worker_config.render_config)
+        with open_worker(connection, run_id=run_id, mail_from=worker_config.mail_from) as worker:
+            issuer_of_chunk = _ChunkIssuer(worker, renderer, store, worker_config)
             while result.attempts < limit:
                 claims = worker.claim(min(_CLAIM_SIZE, limit - result.attempts), due_by=due_by)
                 if not claims:
                     break
-                result += desk.issue(claims)
-            if result.attempts < limit and worker.has_suspects(due_by=due_by):
-                result += desk.issue_suspects(limit=limit - result.attempts, due_by=due_by)
+                result += issuer_of_chunk.issue(claims)
+            if result.attempts < limit and worker.has_poison(due_by=due_by):
+                result += issuer_of_chunk.issue_poison(limit=limit - result.attempts, due_by=due_by)
     return result
 
 
-class _Desk:
+class _ChunkIssuer:
     """Where a worker's claims become files and rows."""
 
-    def __init__(self, worker: Worker, printer: Printer, store: Store, press: Press) -> None:
+    def __init__(
+        self, worker: Worker, renderer: CertificateRenderer, store: Store, worker_config: WorkerConfig
+    ) -> None:
         self._worker = worker
-        self._printer = printer
+        self._renderer = renderer
         self._store = store
-        self._press = press
-        self._guard = Guard(press.limits)
+        self._config = worker_config
+        self._guard = Guard(worker_config.limits)
         self._store_failures = 0
 
     def issue(self, claims: Sequence[Claim]) -> ChunkResult:
@@ -148,21 +150,21 @@ class _Desk:
                 self._worker.release(rest)
         return result
 
-    def issue_suspects(self, *, limit: int, due_by: datetime) -> ChunkResult:
-        """Issue up to `limit` suspects. The child stands ready before the first one is claimed: a worker that
+    def issue_poison(self, *, limit: int, due_by: datetime) -> ChunkResult:
+        """Issue up to `limit` poison. The child stands ready before the first one is claimed: a worker that
         is killed while it starts is no fault of theirs.
         """
         result = ChunkResult()
-        with Confinement(self._press.workshop) as confinement:
+        with IsolatedRenderer(self._config.render_config) as isolated:
             while result.attempts < limit:
-                claim = self._worker.claim_suspect(due_by=due_by)
+                claim = self._worker.claim_poison(due_by=due_by)
                 if claim is None:
                     break
-                log.warning("certificate %s: %s workers died on it", claim.certificate_id, claim.deaths)
-                rendered: list[tuple[Claim, Printed]] = []
+                log.warning("certificate %s: %s workers died on it", claim.certificate_id, claim.crash_count)
+                rendered: list[tuple[Claim, RenderedPdf]] = []
                 failures: list[Failure] = []
                 try:
-                    rendered.append((claim, self._confined(claim, confinement)))
+                    rendered.append((claim, self._isolated(claim, isolated)))
                 except HostError:
                     self._worker.release([claim])
                     raise
@@ -174,40 +176,39 @@ class _Desk:
                 result += self._finish(rendered, failures)
         return result
 
-    def _confined(self, claim: Claim, confinement: Confinement) -> Printed:
-        if claim.deaths >= _DEATHS_THAT_CONDEMN:
-            raise RenderError("renderer_crashed", f"{claim.deaths} workers died while they had it")
-        return confinement.render(self._printer.job(claim))
+    def _isolated(self, claim: Claim, isolated: IsolatedRenderer) -> RenderedPdf:
+        if claim.crash_count >= _CRASHES_THAT_PROVE_POISON:
+            raise RenderError("renderer_crashed", f"{claim.crash_count} workers died while they had it")
+        return isolated.render(self._renderer.job(claim))
 
-    def _render(self, claims: Sequence[Claim]) -> tuple[list[tuple[Claim, Printed]], list[Failure]]:
+    def _render(self, claims: Sequence[Claim]) -> tuple[list[tuple[Claim, RenderedPdf]], list[Failure]]:
         """As many of the first claims as there is time for."""
-        rendered: list[tuple[Claim, Printed]] = []
+        rendered: list[tuple[Claim, RenderedPdf]] = []
         failures: list[Failure] = []
         until = time.monotonic() + _PORTION_SECONDS
         with self._guard as guard:
             for claim in claims:
                 guard.begin()
                 try:
-                    rendered.append((claim, self._printer.render(self._printer.job(claim))))
+                    rendered.append((claim, self._renderer.render(self._renderer.job(claim))))
                 except Exception as error:  # noqa: BLE001 - one certificate never stops the others
                     failures.append(_failure(claim, error))
                 if time.monotonic() > until:
                     break
         return rendered, failures
 
-    def _finish(self, rendered: Sequence[tuple[Claim, Printed]], failures: list[Failure]) -> ChunkResult:
+    def _finish(self, rendered: Sequence[tuple[Claim, RenderedPdf]], failures: list[Failure]) -> ChunkResult:
         """Store and record. Raises StoreError after some failures of the store in a row; what was not tried
         then is given back.
         """
         issued: list[Issued] = []
         away: StoreError | None = None
         objects = [
-            (certificate_path(claim.certificate_id, sha256=printed.sha256), printed.pdf)
-            for claim, printed in rendered
+            (certificate_path(claim.certificate_id, sha256=pdf.sha256), pdf.pdf) for claim, pdf in rendered
         ]
         untried: list[Claim] = []
         ends = self._store.put_all(objects)
-        for (claim, printed), (path, _), refused in zip(rendered, objects, ends, strict=True):
+        for (claim, pdf), (path, _), refused in zip(rendered, objects, ends, strict=True):
             if refused and away:
                 untried.append(claim)
             elif refused:
@@ -216,8 +217,8 @@ class _Desk:
                 away = refused if self._store_failures >= _STORE_FAILURES_THAT_STOP else None
             else:
                 self._store_failures = 0
-                size, engine = len(printed.pdf), printed.engine_version
-                issued.append(Issued(claim.certificate_id, path, printed.sha256, size, engine))
+                size, engine = len(pdf.pdf), pdf.engine_version
+                issued.append(Issued(claim.certificate_id, path, pdf.sha256, size, engine))
         recorded = self._worker.record(issued, failures)
         if untried:
             self._worker.release(untried)

@@ -30,19 +30,19 @@ class Worker:
         self._mail_from = mail_from
 
     def claim(self, limit: int, *, due_by: datetime | None = None) -> list[Claim]:
-        """Lease up to `limit` pending certificates that are due and that no living worker holds; no suspects.
+        """Lease up to `limit` pending certificates that are due and that no living worker holds; no poison.
 
         They come ordered by id.
         """
         return issuing.claim(self._connection, holder=self._number, limit=limit, due_by=due_by)
 
-    def claim_suspect(self, *, due_by: datetime | None = None) -> Claim | None:
-        """Lease one suspect: a certificate whose last three workers died before any outcome."""
-        return issuing.claim_suspect(self._connection, holder=self._number, due_by=due_by)
+    def claim_poison(self, *, due_by: datetime | None = None) -> Claim | None:
+        """Lease one poison: a certificate whose last three workers died before any outcome."""
+        return issuing.claim_poison(self._connection, holder=self._number, due_by=due_by)
 
-    def has_suspects(self, *, due_by: datetime | None = None) -> bool:
-        """Whether any suspect is due, held by someone or not. Reads all that is pending."""
-        return issuing.has_suspects(self._connection, due_by=due_by)
+    def has_poison(self, *, due_by: datetime | None = None) -> bool:
+        """Whether any poison is due, held by someone or not. Reads all that is pending."""
+        return issuing.has_poison(self._connection, due_by=due_by)
 
     def record(self, issued: Sequence[Issued], failures: Sequence[Failure]) -> set[str]:
         """Record what became of claimed certificates, with an outcome row each, in one transaction; with it,

@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Final
 from uuid import UUID
 
-from pramaan.certificates.issue import ChunkResult, Press, issue_chunk
+from pramaan.certificates.issue import ChunkResult, WorkerConfig, issue_chunk
 from pramaan.errors import HostError
 
 __all__ = ["issue_all"]
@@ -27,7 +27,7 @@ _MOST_BROKEN_POOLS: Final = 30
 
 
 def issue_all(
-    press: Press,
+    worker_config: WorkerConfig,
     *,
     due_by: datetime,
     run_id: UUID | None,
@@ -50,7 +50,7 @@ def issue_all(
 
     for _ in range(_MOST_BROKEN_POOLS):
         try:
-            _issue_in_pool(press, processes=processes, due_by=due_by, run_id=run_id, count=count)
+            _issue_in_pool(worker_config, processes=processes, due_by=due_by, run_id=run_id, count=count)
         except BrokenProcessPool:
             log.warning("a rendering process died; what it held is free again, and others go on")
         else:
@@ -62,7 +62,7 @@ def issue_all(
 
 
 def _issue_in_pool(
-    press: Press,
+    worker_config: WorkerConfig,
     *,
     processes: int,
     due_by: datetime,
@@ -77,7 +77,7 @@ def _issue_in_pool(
     ) as pool:
 
         def start() -> Future[ChunkResult]:
-            return pool.submit(issue_chunk, press, limit=_CHUNK_SIZE, due_by=due_by, run_id=run_id)
+            return pool.submit(issue_chunk, worker_config, limit=_CHUNK_SIZE, due_by=due_by, run_id=run_id)
 
         running = {start() for _ in range(processes)}
         try:

@@ -1,7 +1,7 @@
 """Whether a template can be trusted, and everything that is wrong with it: for whoever takes one in.
 
 A template comes from a designer and may be broken or hostile. It is laid out by a child process within limits
-(`confined`), in every language and with every combination of what may be absent, before anything here lays it
+(`sandbox`), in every language and with every combination of what may be absent, before anything here lays it
 out: so a template that passed ends, stays small, and fetches nothing.
 """
 
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from pramaan.checking.findings import Finding, error
-from pramaan.confined import Stopped, answers
 from pramaan.errors import TemplateError
 from pramaan.rendering.fonts import require_configured_fonts
 from pramaan.rendering.template import Template, read_folder
+from pramaan.sandbox import SandboxStopped, run_in_sandbox
 
 __all__ = ["Finding", "check_template", "vet"]
 
@@ -39,8 +39,8 @@ def check_template(folder: Path) -> list[Finding]:
     folder = folder.absolute()
     try:
         files = read_folder(folder)
-    except TemplateError as refusal:
-        return [error(str(refusal))]
+    except TemplateError as problem:
+        return [error(str(problem))]
     return list(_findings(folder.name, files, depth="whole"))
 
 
@@ -69,10 +69,10 @@ def _findings(template_id: str, files: Mapping[str, bytes], *, depth: str) -> Ge
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
             archive.writestr(zipfile.ZipInfo(name), files[name])
-    with _one_child, closing(answers(_CHILD, [depth, template_id], data=buffer.getvalue())) as said:
+    with _one_child, closing(run_in_sandbox(_CHILD, [depth, template_id], data=buffer.getvalue())) as said:
         try:
             for answer in said:
                 yield Finding(**answer["finding"])
-        except Stopped as stopped:
+        except SandboxStopped as stopped:
             why = "takes too long" if stopped.by_time else "takes too much memory, or breaks the renderer"
             yield error(f"{stopped.step} {why}: simplify it")

@@ -1,4 +1,4 @@
-"""The child of `check`: looks at a template that nobody vouches for, within the limits of `confined`.
+"""The child of `check`: looks at a template that nobody vouches for, within the limits of `sandbox`.
 
     python -m pramaan.checking.child short|whole TEMPLATE_ID
 
@@ -13,13 +13,15 @@ from dataclasses import asdict
 from types import TracebackType
 
 from pramaan.checking.findings import Finding, error
-from pramaan.confined import MEMORY_BYTES, STEP_CPU_SECONDS, OutOfTime, Saying, confine
 from pramaan.rendering.markup import HTML_FILE
+from pramaan.sandbox import MEMORY_BYTES, STEP_CPU_SECONDS, OutOfCpuTime, SandboxOutput, enter_sandbox
 
 _MOST_FINDINGS = 200
 
 
-def _findings(template_id: str, files: Mapping[str, bytes], say: Saying, *, whole: bool) -> Iterator[Finding]:
+def _findings(
+    template_id: str, files: Mapping[str, bytes], say: SandboxOutput, *, whole: bool
+) -> Iterator[Finding]:
     from pramaan.checking.files import html_source_findings, read_template, source_findings
     from pramaan.checking.pages import laid_out, made_pages
     from pramaan.checking.sample_runs import (
@@ -60,7 +62,7 @@ def _findings(template_id: str, files: Mapping[str, bytes], say: Saying, *, whol
 
 
 def _main(depth: str, template_id: str) -> None:
-    say, data = confine()
+    say, data = enter_sandbox()
     import weasyprint  # noqa: F401 - heavy, and no part of any step
 
     say.step("reading the files")
@@ -74,7 +76,7 @@ def _main(depth: str, template_id: str) -> None:
             say({"finding": asdict(told)})
             if say.ran_out or count == _MOST_FINDINGS or (depth == "short" and finding.severity == "error"):
                 break
-    except OutOfTime as stop:
+    except OutOfCpuTime as stop:
         say({"finding": asdict(_too_long(say, stop.__traceback__))})
     except MemoryError:
         say({"finding": asdict(error(f"{say.doing} takes more memory than {MEMORY_BYTES // 10**6} MB"))})
@@ -84,7 +86,7 @@ def _main(depth: str, template_id: str) -> None:
     say.done()
 
 
-def _too_long(say: Saying, traceback: TracebackType | None) -> Finding:
+def _too_long(say: SandboxOutput, traceback: TracebackType | None) -> Finding:
     file, line = _template_line(traceback)
     return error(
         f"{say.doing} takes too much processor time ({STEP_CPU_SECONDS} s at most): simplify it",

@@ -44,14 +44,14 @@ def note(message: str, file: str = "", line: int | None = None) -> Finding:
     return Finding("note", message[:_LONGEST_MESSAGE], file, line)
 
 
-def finding_of(refusal: TemplateError, template_id: str) -> Finding:
-    """The finding that a refusal is; its file and line stand at the start of its message."""
+def finding_of(problem: TemplateError, template_id: str) -> Finding:
+    """The finding that a problem is; its file and line stand at the start of its message."""
     told = re.fullmatch(
         re.escape(template_id)
         + r"(?:/(?P<file>[\w.@ /-]+?))?(?:, line (?P<line>\d+)(?: or [\d or]+)?)?: (?P<what>.*)",
-        str(refusal),
+        str(problem),
         re.DOTALL,
     )
     if told is None:
-        return error(str(refusal))
+        return error(str(problem))
     return error(told["what"], told["file"] or "", int(told["line"]) if told["line"] else None)

@@ -96,15 +96,15 @@ def made_pages(template: Template, step: Step) -> Iterator[Finding]:
                 page = markup.page(
                     language, present=_present(template, presence), signature_url=_signature_url(presence)
                 )
-            except TemplateError as refusal:
-                refused.add(finding_of(refusal, template.template_id))
+            except TemplateError as problem:
+                refused.add(finding_of(problem, template.template_id))
                 pages_refused += 1
                 if pages_refused == _ENOUGH_REFUSED:
                     break
             else:
                 refused |= set(_html_findings(page.tree, template))
-    except TemplateError as refusal:
-        refused.add(finding_of(refusal, template.template_id))
+    except TemplateError as problem:
+        refused.add(finding_of(problem, template.template_id))
     yield from sorted(refused, key=lambda finding: (finding.file, finding.line or 0, finding.message))
 
 
@@ -199,10 +199,10 @@ def laid_out(template: Template, step: Step) -> Iterator[Finding]:
             )
             step("showing the sample's PDF")
             _show(pdf)
-    except TemplateError as refusal:
-        found = [finding_of(refusal, template.template_id)]
-    except RenderError as refusal:
-        found = [error(f"the sample cannot be printed: {refusal}", "template.yml")]
+    except TemplateError as problem:
+        found = [finding_of(problem, template.template_id)]
+    except RenderError as problem:
+        found = [error(f"the sample cannot be printed: {problem}", "template.yml")]
     yield from found
 
 

@@ -139,11 +139,11 @@ def _rendered(
     try:
         with complaints(logging.WARNING) as said:
             pdf = renderer.render(texts, signature=signature)
-    except TemplateError as refusal:
-        yield finding_of(refusal, renderer.template.template_id)
+    except TemplateError as problem:
+        yield finding_of(problem, renderer.template.template_id)
         return
-    except RenderError as refusal:
-        yield error(f"the sample cannot be printed ({engine}): {refusal}", "template.yml")
+    except RenderError as problem:
+        yield error(f"the sample cannot be printed ({engine}): {problem}", "template.yml")
         return
     pdfs.append(pdf)
     for complaint in said:
@@ -176,9 +176,9 @@ def _name_findings(template: Template, step: Step) -> Iterator[Finding]:
         page = pages.page(template.language_for(language), frozenset(template.fields), sample_signature())
         try:
             _fill(page, texts, preferred_language=language)
-        except RenderError as refusal:
+        except RenderError as problem:
             yield warning(
-                f"a name of {len(name)} characters in {_named(language)} does not fit: {refusal}",
+                f"a name of {len(name)} characters in {_named(language)} does not fit: {problem}",
                 "template.yml",
             )
 

@@ -25,7 +25,7 @@ def serve(*, host: str, port: int | None, workers: int) -> None:
     """Serve the API by itself, under /pramaan, with bearer tokens (see `pramaan token`)."""
     import uvicorn
 
-    from pramaan.cli.workplace import open_pipeline
+    from pramaan.cli.context import open_pipeline
     from pramaan.host.platform import ensure_database
     from pramaan.settings import PREFIX, load_settings
     from pramaan.web.serve import create
@@ -99,7 +99,7 @@ def grant_add(*, username: str, role: str, tenant_id: str | None, email: str | N
 @_tenant_option
 def grant_remove(*, username: str, role: str, tenant_id: str | None) -> None:
     """Take a role back, from the next request on."""
-    from pramaan.cli.workplace import open_registry, operator
+    from pramaan.cli.context import open_registry, operator
     from pramaan.registry.grants import Grant, remove_grant
 
     with open_registry() as connection:
@@ -114,7 +114,7 @@ def grant_list(*, as_json: bool) -> None:
     from dataclasses import asdict
 
     from pramaan.cli.console import print_json
-    from pramaan.cli.workplace import open_registry
+    from pramaan.cli.context import open_registry
     from pramaan.registry.grants import list_grants
 
     with open_registry() as connection:
@@ -127,7 +127,7 @@ def grant_list(*, as_json: bool) -> None:
 
 
 def _add(username: str, role: str, tenant_id: str | None, email: str | None) -> bool:
-    from pramaan.cli.workplace import open_registry, operator
+    from pramaan.cli.context import open_registry, operator
     from pramaan.registry.grants import Grant, add_grant, is_tenant_known
 
     with open_registry() as connection:

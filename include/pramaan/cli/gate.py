@@ -27,7 +27,7 @@ def gate() -> None:
 def list_(*, state: str | None, as_json: bool) -> None:
     """Say what is or was held: by hold and course, with the reason and who decided."""
     from pramaan.certificates.holds import list_holds
-    from pramaan.cli.workplace import open_registry
+    from pramaan.cli.context import open_registry
 
     with open_registry() as connection:
         holds = list_holds(connection, state=state)  # type: ignore[arg-type] # one of the choices
@@ -49,7 +49,7 @@ def _decision(name: str) -> click.Command:
     @json_option
     def decide(hold_id: int, *, course_id: str | None, remark: str | None, as_json: bool) -> None:
         from pramaan.certificates.holds import decide_hold
-        from pramaan.cli.workplace import open_registry, operator
+        from pramaan.cli.context import open_registry, operator
         from pramaan.settings import load_settings
 
         settings = load_settings()

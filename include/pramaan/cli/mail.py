@@ -22,7 +22,7 @@ def mail() -> None:
 @json_option
 def list_(*, kind: str | None, limit: int, as_json: bool) -> None:
     """Show the mails that failed, then those that wait, and why."""
-    from pramaan.cli.workplace import open_registry
+    from pramaan.cli.context import open_registry
     from pramaan.mail.ledger import list_unsent
 
     with open_registry() as connection:
@@ -47,7 +47,7 @@ def retry(*, mail_ids: tuple[int, ...], is_all: bool) -> None:
 
     For once its cause is mended: an address that a server refused will be refused again.
     """
-    from pramaan.cli.workplace import open_registry
+    from pramaan.cli.context import open_registry
     from pramaan.mail.ledger import retry_failed
 
     if is_all == bool(mail_ids):

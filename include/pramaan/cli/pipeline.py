@@ -45,7 +45,7 @@ def load(folder: Path, *, history: bool, as_json: bool) -> int:
     what was earned; telemetry, which decides nothing, comes last. The same files again change nothing.
     """
     from pramaan.certificates.verdicts import settle_verdicts
-    from pramaan.cli.workplace import open_pipeline
+    from pramaan.cli.context import open_pipeline
     from pramaan.database.connect import pipeline_lock
     from pramaan.feeds.load import refuse_failed
     from pramaan.pipeline import Batch
@@ -92,7 +92,7 @@ def load(folder: Path, *, history: bool, as_json: bool) -> int:
 @json_option
 def issue(*, history: bool, retry_failed: bool, as_json: bool) -> None:
     """Decide what facts and attachments changed, and issue until nothing is left."""
-    from pramaan.cli.workplace import open_pipeline, operator
+    from pramaan.cli.context import open_pipeline, operator
     from pramaan.database.connect import pipeline_lock
     from pramaan.lifecycle import issuing
     from pramaan.pipeline import Batch
@@ -150,7 +150,7 @@ def _decide(
 ) -> "Decided":
     """Decide what changed; an import of history also lets go what was held for its volume or age."""
     from pramaan.certificates.holds import approve_history
-    from pramaan.cli.workplace import operator
+    from pramaan.cli.context import operator
     from pramaan.runs import note_counts
     from pramaan.stages.deciding import decided_counts
 

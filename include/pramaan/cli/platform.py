@@ -23,7 +23,7 @@ __all__ = ["down", "prepare", "psql", "status", "up"]
 )
 def up(*, sample: bool) -> None:
     """Start the platform: Postgres, the registry, the rules, and Airflow's four parts."""
-    from pramaan.cli.workplace import open_pipeline
+    from pramaan.cli.context import open_pipeline
     from pramaan.host.airflow import first_admin
     from pramaan.host.platform import start_airflow
     from pramaan.settings import load_settings
@@ -44,7 +44,7 @@ def prepare(*, first_admin: str | None) -> None:
     """Bring the database to what this version expects: schema, rules, printable characters. Starts nothing
     else.
     """
-    from pramaan.cli.workplace import open_pipeline
+    from pramaan.cli.context import open_pipeline
 
     pipeline = open_pipeline()
     if first_admin:

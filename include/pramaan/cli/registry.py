@@ -11,7 +11,7 @@ from pramaan.errors import RegistryError
 
 if TYPE_CHECKING:
     from pramaan.registry.issuers import Issuer
-    from pramaan.registry.signatures import Signature
+    from pramaan.signatures.images import Signature
 
 __all__ = ["attach", "detach", "issuer"]
 
@@ -45,7 +45,7 @@ def issuer_add(file: Path) -> None:
     JPEG or SVG). The same details again change nothing; other details make a new version, which applies to
     completions from now on.
     """
-    from pramaan.cli.workplace import open_registry, operator
+    from pramaan.cli.context import open_registry, operator
     from pramaan.registry.issuers import record_issuer
 
     described = read_issuer(file)
@@ -78,15 +78,15 @@ def attach(
 ) -> None:
     """Assert a certificate to COURSE: whoever completes it from then on earns it."""
     from pramaan.certificates.bundled import vetted_template
-    from pramaan.cli.workplace import open_pipeline, operator
-    from pramaan.registry import assertions
+    from pramaan.cli.context import open_pipeline, operator
+    from pramaan.registry import attachment_changes
     from pramaan.registry.attachments import Criteria
 
     begin = _since(valid_from, reason)
     pipeline = open_pipeline()
-    kept = vetted_template(pipeline.connect, template, fonts=pipeline.press.fonts_folder)
+    kept = vetted_template(pipeline.connect, template, fonts=pipeline.worker_config.fonts_folder)
     with pipeline.connect() as connection:
-        attachment = assertions.attach(
+        attachment = attachment_changes.attach(
             connection,
             course,
             template=kept,
@@ -107,12 +107,14 @@ def attach(
 @click.option("--reason", help="Why; required for an instant in the past.")
 def detach(course: str, *, valid_to: datetime | None, reason: str | None) -> None:
     """Remove the certificate from COURSE. What was earned before stays earned."""
-    from pramaan.cli.workplace import open_registry, operator
-    from pramaan.registry import assertions
+    from pramaan.cli.context import open_registry, operator
+    from pramaan.registry import attachment_changes
 
     until = _since(valid_to, reason)
     with open_registry() as connection:
-        attachment = assertions.detach(connection, course, valid_to=until, by=operator(), reason=reason)
+        attachment = attachment_changes.detach(
+            connection, course, valid_to=until, by=operator(), reason=reason
+        )
     click.echo(f"Course {course} has no certificate from {attachment.valid_to} on.")
 
 
@@ -124,7 +126,7 @@ def read_issuer(file: Path) -> "Issuer":
     from pydantic import ValidationError
 
     from pramaan.web.issuers import issuer_of
-    from pramaan.web.words import NewIssuer
+    from pramaan.web.request_models import NewIssuer
 
     class IssuerFile(NewIssuer):
         signature: str | None = None
@@ -140,7 +142,7 @@ def read_issuer(file: Path) -> "Issuer":
 
 
 def _read_signature(path: Path) -> "Signature":
-    from pramaan.registry.signatures import check_signature
+    from pramaan.signatures.images import check_signature
 
     try:
         return check_signature(path.read_bytes())

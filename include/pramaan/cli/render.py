@@ -129,7 +129,7 @@ def _print(figures: "Figures", out: Path) -> None:
 
 
 def _signature(path: Path | None) -> bytes | None:
-    from pramaan.registry.signatures import check_signature
+    from pramaan.signatures.images import check_signature
 
     return check_signature(path.read_bytes()).content if path else None
 

@@ -42,31 +42,31 @@ def report(
 
     Succeeds once the mail server has taken the whole mail over.
     """
-    from pramaan.cli.workplace import open_pipeline, operator
+    from pramaan.cli.context import open_pipeline, operator
     from pramaan.host.platform import ensure_mail_server
-    from pramaan.reports.asking import Asker, Wanted
     from pramaan.reports.ledger import find_request, is_in_hand
+    from pramaan.reports.requests import ReportSpec, Requester
     from pramaan.settings import load_settings
 
     settings = load_settings()
-    office = open_pipeline(settings).reports
-    asker = Asker(operator().username, None, is_operator=True)
+    service = open_pipeline(settings).reports
+    requester = Requester(operator().username, None, is_operator=True)
     password = _password() if encrypt else None
-    wanted = Wanted(
+    wanted = ReportSpec(
         batch_id=batch_id,
         format=format_,  # type: ignore[arg-type] # one of the choices
         language=language,
         email=email,
         password=password,
     )
-    with office.connect() as connection:
+    with service.connect() as connection:
         if schedule is not None:
-            office.schedule(connection, asker, wanted, cadence=schedule.replace("-", "_"))  # type: ignore[arg-type]
+            service.schedule(connection, requester, wanted, cadence=schedule.replace("-", "_"))  # type: ignore[arg-type]
             click.echo(f"Scheduled: {schedule.replace('-', ' ')}.")
             return 0
-        request_id = office.ask(connection, asker, wanted, channel="cli")
+        request_id = service.ask(connection, requester, wanted, channel="cli")
         step(f"Request {request_id}")
-        office.work(request_id=request_id, server_url=lambda: ensure_mail_server(settings))
+        service.work(request_id=request_id, server_url=lambda: ensure_mail_server(settings))
         # Asking woke Airflow, if it runs: it may have been quicker.
         while is_in_hand(connection, request_id):
             time.sleep(_POLL_SECONDS)

@@ -14,7 +14,7 @@ from pramaan.errors import HostError, RegistryError
 from pramaan.feeds.landing import Landing
 from pramaan.feeds.spec import FEEDS
 from pramaan.pipeline import Pipeline
-from pramaan.registry.assertions import attach
+from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
 from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import record_issuer

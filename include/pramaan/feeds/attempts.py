@@ -12,23 +12,23 @@ from typing import Final, cast
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from pramaan.confined import Stopped, answers
 from pramaan.database.connect import Connection
 from pramaan.errors import FeedError
 from pramaan.feeds import sql
 from pramaan.feeds.landing import LandedFile
+from pramaan.sandbox import SandboxStopped, run_in_sandbox
 
 __all__ = [
-    "DEATHS_BEFORE_CONFINED",
+    "CRASHES_BEFORE_SANDBOX",
     "attempt",
     "last_those_that_kill",
-    "read_confined",
+    "read_in_sandbox",
     "refuse_after_too_many",
 ]
 
-DEATHS_BEFORE_CONFINED: Final = 2
+CRASHES_BEFORE_SANDBOX: Final = 2
 
-_DEATHS_THAT_CONDEMN: Final = 20
+_CRASHES_THAT_REFUSE: Final = 20
 """Beyond all chance, although a child can read the file: something behind the reader dies of it."""
 
 _CHILD: Final = "pramaan.feeds.child"
@@ -70,29 +70,29 @@ def last_those_that_kill(connection: Connection, files: Collection[LandedFile]) 
     return sorted(files, key=lambda file: file.uri in attempted)
 
 
-def refuse_after_too_many(deaths: int) -> None:
+def refuse_after_too_many(crash_count: int) -> None:
     """Raises FeedError `reader_died` for a file of which so many loaders died that nobody else would load."""
-    if deaths >= _DEATHS_THAT_CONDEMN:
+    if crash_count >= _CRASHES_THAT_REFUSE:
         raise FeedError(
             "reader_died",
-            f"{deaths} loaders died while they had the file. None of it is loaded; if they were killed for "
+            f"{crash_count} loaders died while they had the file. None of it is loaded; if they were killed for "
             "other reasons, send it again",
         )
 
 
-def read_confined(path: Path, *, name: str, feed: str, loaded_at: datetime) -> None:
+def read_in_sandbox(path: Path, *, name: str, feed: str, loaded_at: datetime) -> None:
     """Read and check the file in a child process, for nothing but to see whether that survives.
 
     Raises FeedError `reader_died` when it does not, HostError when no child can be started.
     """
     arguments = [str(path.absolute()), name, feed, loaded_at.isoformat()]
     try:
-        for _ in answers(_CHILD, arguments, step_clock_seconds=_STEP_CLOCK_SECONDS):
+        for _ in run_in_sandbox(_CHILD, arguments, step_clock_seconds=_STEP_CLOCK_SECONDS):
             pass
-    except Stopped as stopped:
+    except SandboxStopped as stopped:
         why = "takes too long" if stopped.by_time else "takes too much memory, or breaks the reader"
         raise FeedError(
             "reader_died",
-            f"the file killed {DEATHS_BEFORE_CONFINED} readers, and one within limits, too ({stopped.step} "
+            f"the file killed {CRASHES_BEFORE_SANDBOX} readers, and one within limits, too ({stopped.step} "
             f"{why}). None of it is loaded; look at how it was made before sending it again",
         ) from stopped

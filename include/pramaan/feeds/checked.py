@@ -33,7 +33,7 @@ class CheckedFile:
 
 @contextmanager
 def open_checked(
-    path: Path, *, name: str, spec: FeedSpec, loaded_at: datetime, judge: duckdb.DuckDBPyConnection
+    path: Path, *, name: str, spec: FeedSpec, loaded_at: datetime, validate: duckdb.DuckDBPyConnection
 ) -> Iterator[CheckedFile]:
     """The file at `path`, whose landed name is `name`, for the block.
 
@@ -44,7 +44,7 @@ def open_checked(
             "unknown_format", "the name ends in none of .parquet, .csv, .csv.gz, .jsonl, .jsonl.gz"
         )
     source = open_source(path, spec=spec, fmt=fmt)
-    validator = Validator(spec, loaded_at=loaded_at, judge=judge)
+    validator = Validator(spec, loaded_at=loaded_at, validate=validate)
     with closing(source), closing(_read_ahead(source, validator)) as chunks:
         yield CheckedFile(source.remark, chunks)
 

@@ -10,26 +10,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from pramaan.confined import confine
+from pramaan.sandbox import enter_sandbox
 
 MEMORY_BYTES: Final = 2_000_000_000
 """Of address space, of which libraries take a third and DuckDB may take half a gigabyte."""
 
 
 def _main(path: str, name: str, feed: str, loaded_at: str) -> None:
-    say, _ = confine(memory_bytes=MEMORY_BYTES)
+    say, _ = enter_sandbox(memory_bytes=MEMORY_BYTES)
     from pramaan.feeds.checked import open_checked
     from pramaan.feeds.spec import FEEDS
-    from pramaan.feeds.validate import open_judge
+    from pramaan.feeds.validate import open_validator
 
     say.limit_all = False
     say.step("opening it")
     rows = 0
     try:
-        with open_judge() as judge:
+        with open_validator() as validate:
             instant = datetime.fromisoformat(loaded_at)
             with open_checked(
-                Path(path), name=name, spec=FEEDS[feed], loaded_at=instant, judge=judge
+                Path(path), name=name, spec=FEEDS[feed], loaded_at=instant, validate=validate
             ) as file:
                 for checked, _ in file.chunks:
                     rows += checked.rows.num_rows + len(checked.rejects)

@@ -56,12 +56,12 @@ def reading() -> Iterator[None]:
 
 @contextmanager
 def judging() -> Iterator[None]:
-    """Whatever DuckDB says about values that it cannot judge becomes FeedError."""
+    """Whatever DuckDB says about values that it cannot validate becomes FeedError."""
     try:
         yield
     except _OF_VALUES as error:
         raise FeedError(
-            "unreadable_file", f"a part of the file cannot be judged: {_first_line(error)}"
+            "unreadable_file", f"a part of the file cannot be validated: {_first_line(error)}"
         ) from error
 
 

@@ -19,10 +19,10 @@ from pramaan.database.connect import Connection
 from pramaan.errors import FeedError, LoadError
 from pramaan.feeds import sql
 from pramaan.feeds.attempts import (
-    DEATHS_BEFORE_CONFINED,
+    CRASHES_BEFORE_SANDBOX,
     attempt,
     last_those_that_kill,
-    read_confined,
+    read_in_sandbox,
     refuse_after_too_many,
 )
 from pramaan.feeds.checked import CheckedFile, open_checked
@@ -32,7 +32,7 @@ from pramaan.feeds.landing import LandedFile, Landing, LocalCopy, sha256_of
 from pramaan.feeds.merge import Merger, copy_payload
 from pramaan.feeds.spec import FEEDS, FeedSpec
 from pramaan.feeds.tally import MostlyBrokenError, Tally
-from pramaan.feeds.validate import open_judge
+from pramaan.feeds.validate import open_validator
 
 __all__ = ["FileLoaded", "load_file", "load_waiting", "refuse_failed"]
 
@@ -69,7 +69,7 @@ class _Arrival:
     copy: LocalCopy
     sha256: str
     loaded_at: datetime
-    judge: duckdb.DuckDBPyConnection
+    validate: duckdb.DuckDBPyConnection
 
     def became(self, status: str) -> FileLoaded:
         return FileLoaded(self.file.feed, self.file.shown_name, status)
@@ -101,9 +101,9 @@ def load_waiting(
     Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which `connect`
     turns into DatabaseError) when Postgres goes away; the file under way then waits, whole, for the next run.
     """
-    with open_judge() as judge:
+    with open_validator() as validate:
         for file in last_those_that_kill(connection, landing.waiting(feeds=feeds)):
-            yield load_file(connection, landing, file, loaded_at=now(), judge=judge, on_rows=on_rows)
+            yield load_file(connection, landing, file, loaded_at=now(), validate=validate, on_rows=on_rows)
 
 
 def load_file(
@@ -112,7 +112,7 @@ def load_file(
     file: LandedFile,
     *,
     loaded_at: datetime,
-    judge: duckdb.DuckDBPyConnection,
+    validate: duckdb.DuckDBPyConnection,
     on_rows: Progress = lambda _: None,
 ) -> FileLoaded:
     """Load one file and move it away; `on_rows` hears of each chunk's rows.
@@ -122,9 +122,9 @@ def load_file(
     name = file.shown_name
     try:
         with landing.local_copy(file) as copy:
-            arrival = _Arrival(file, copy, sha256_of(copy.path), loaded_at, judge)
-            with attempt(connection, file, sha256=arrival.sha256) as deaths:
-                loaded = _commit(connection, arrival, deaths=deaths, on_rows=on_rows)
+            arrival = _Arrival(file, copy, sha256_of(copy.path), loaded_at, validate)
+            with attempt(connection, file, sha256=arrival.sha256) as crash_count:
+                loaded = _commit(connection, arrival, crash_count=crash_count, on_rows=on_rows)
     except _ChangedError:
         log.warning("file %s of %s changed while it was read; it waits for the next run", name, file.feed)
         return FileLoaded(file.feed, name, "waiting", remark="it changed while it was read")
@@ -160,7 +160,7 @@ def refuse_failed(files: Sequence[FileLoaded]) -> None:
         )
 
 
-def _commit(connection: Connection, arrival: _Arrival, *, deaths: int, on_rows: Progress) -> FileLoaded:
+def _commit(connection: Connection, arrival: _Arrival, *, crash_count: int, on_rows: Progress) -> FileLoaded:
     """Commit the file's rows or, where the file is to blame, its quarantine; on any other error nothing.
 
     Raises _ChangedError or OSError when the file is still written to or cannot be read.
@@ -172,8 +172,8 @@ def _commit(connection: Connection, arrival: _Arrival, *, deaths: int, on_rows: 
                 seen = (arrival.loaded_at, arrival.file.feed, arrival.sha256)
                 connection.execute(sql.NOTE_SEEN, seen)
                 return arrival.became("known")
-            if deaths >= DEATHS_BEFORE_CONFINED:
-                _survive(arrival, deaths=deaths)
+            if crash_count >= CRASHES_BEFORE_SANDBOX:
+                _survive(arrival, crash_count=crash_count)
             loaded = _load(connection, arrival, load_id=load_id, on_rows=on_rows)
             arrival.refuse_changed()
     except FeedError as fault:
@@ -226,10 +226,10 @@ def _load(connection: Connection, arrival: _Arrival, *, load_id: int, on_rows: P
     )
 
 
-def _survive(arrival: _Arrival, *, deaths: int) -> None:
+def _survive(arrival: _Arrival, *, crash_count: int) -> None:
     """Raises FeedError when a child process dies of the file, or loaders died of it beyond all chance."""
-    refuse_after_too_many(deaths)
-    read_confined(
+    refuse_after_too_many(crash_count)
+    read_in_sandbox(
         arrival.copy.path, name=arrival.file.name, feed=arrival.file.feed, loaded_at=arrival.loaded_at
     )
 
@@ -240,7 +240,7 @@ def _open(arrival: _Arrival, spec: FeedSpec) -> AbstractContextManager[CheckedFi
         name=arrival.file.name,
         spec=spec,
         loaded_at=arrival.loaded_at,
-        judge=arrival.judge,
+        validate=arrival.validate,
     )
 
 

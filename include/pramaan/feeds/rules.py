@@ -1,4 +1,4 @@
-"""The contract as SQL for DuckDB, generated from a feed's specification: values typed, rules judged in order.
+"""The contract as SQL for DuckDB, generated from a feed's specification: values typed, rules validated in order.
 
 Nothing is repaired: a value that would have to be guessed is a broken row.
 """
@@ -48,7 +48,7 @@ class Rule:
 
 
 def rules_of(spec: FeedSpec, *, is_json: bool, keys_repeat: bool, latest: datetime) -> tuple[Rule, ...]:
-    """The rules of a feed, in the order in which they are judged."""
+    """The rules of a feed, in the order in which they are validated."""
     whole = [Rule("invalid_json", "the line is no JSON object", "raw_line is null")] if is_json else []
     if keys_repeat:
         repeats = "len(json_keys(raw_line)) <> len(list_distinct(json_keys(raw_line)))"

@@ -1,6 +1,6 @@
 """Checks chunks against their feed's contract and gives their values the warehouse's types, in DuckDB.
 
-Every rule is judged for every row; a row is rejected for the first rule it breaks, in the order of the feed's
+Every rule is validated for every row; a row is rejected for the first rule it breaks, in the order of the feed's
 columns.
 """
 
@@ -18,7 +18,7 @@ from pramaan.feeds.faults import judging
 from pramaan.feeds.rules import BROKEN, Rule, checking_sql, json_depth, rules_of
 from pramaan.feeds.spec import FeedSpec
 
-__all__ = ["FUTURE_LIMIT", "Checked", "Validator", "open_judge"]
+__all__ = ["FUTURE_LIMIT", "Checked", "Validator", "open_validator"]
 
 FUTURE_LIMIT = timedelta(hours=24)
 """An instant further ahead of the load than this is a clock gone wrong, not a fact."""
@@ -43,11 +43,11 @@ class Checked:
 
 
 @contextmanager
-def open_judge() -> Iterator[duckdb.DuckDBPyConnection]:
-    """What judges rows, for the block: DuckDB without files, network or extensions. It takes longer to start
-    than to judge a small file, so the files of a run share it, one after the other.
+def open_validator() -> Iterator[duckdb.DuckDBPyConnection]:
+    """What validates rows, for the block: DuckDB without files, network or extensions. It takes longer to start
+    than to validate a small file, so the files of a run share it, one after the other.
     """
-    judge = duckdb.connect(
+    validate = duckdb.connect(
         config={
             "threads": 1,
             "memory_limit": "512MB",  # a ceiling for bugs: a chunk takes a tenth of it
@@ -57,26 +57,26 @@ def open_judge() -> Iterator[duckdb.DuckDBPyConnection]:
         }
     )
     try:
-        judge.execute("set timezone = 'UTC'; set enable_progress_bar = false")
-        judge.create_function("json_depth", json_depth, ["VARCHAR"], "INTEGER")
-        yield judge
+        validate.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+        validate.create_function("json_depth", json_depth, ["VARCHAR"], "INTEGER")
+        yield validate
     finally:
-        judge.close()
+        validate.close()
 
 
 class Validator:
     """Checks the chunks of one file. Not thread-safe."""
 
-    def __init__(self, spec: FeedSpec, *, loaded_at: datetime, judge: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, spec: FeedSpec, *, loaded_at: datetime, validate: duckdb.DuckDBPyConnection) -> None:
         self._spec = spec
         self._latest = loaded_at + FUTURE_LIMIT
         self._known = frozenset(c.name for c in spec.columns)
-        self._con = judge
+        self._con = validate
 
     def check(self, chunk: Chunk) -> Checked:
         """Split a chunk into typed good rows and rejects; changes nothing outside.
 
-        Raises FeedError when the chunk has something that cannot be judged at all.
+        Raises FeedError when the chunk has something that cannot be validated at all.
         """
         if not chunk.rows.num_rows:
             return Checked(chunk.rows, chunk.rejects, chunk.unknown_columns, pa.array([], pa.int64()), chunk)
@@ -87,21 +87,21 @@ class Validator:
                 unknown, repeat = self._json_keys() if is_json else (chunk.unknown_columns, False)
                 rules = rules_of(self._spec, is_json=is_json, keys_repeat=repeat, latest=self._latest)
                 query = checking_sql(self._spec, chunk.rows.schema, rules=rules)
-                judged = self._con.sql(query).to_arrow_table()
+                validated = self._con.sql(query).to_arrow_table()
         finally:
             self._con.unregister("chunk")
-        return self._split(chunk, judged, rules=rules, unknown=unknown)
+        return self._split(chunk, validated, rules=rules, unknown=unknown)
 
     def _split(
-        self, chunk: Chunk, judged: pa.Table, *, rules: tuple[Rule, ...], unknown: frozenset[str]
+        self, chunk: Chunk, validated: pa.Table, *, rules: tuple[Rule, ...], unknown: frozenset[str]
     ) -> Checked:
         names = [c.name for c in self._spec.columns]
-        is_broken = pc.is_valid(judged[BROKEN])
+        is_broken = pc.is_valid(validated[BROKEN])
         positions = pc.indices_nonzero(is_broken).to_pylist()
-        broken = judged[BROKEN].drop_null().to_pylist()
+        broken = validated[BROKEN].drop_null().to_pylist()
         rejects = _rejects(chunk, positions, [rules[number] for number in broken])
         is_good = pc.invert(is_broken)
-        good = judged.select(names) if not positions else judged.select(names).filter(is_good)
+        good = validated.select(names) if not positions else validated.select(names).filter(is_good)
         return Checked(good, chunk.rejects + rejects, unknown, pc.indices_nonzero(is_good), chunk)
 
     def _json_keys(self) -> tuple[frozenset[str], bool]:

@@ -64,7 +64,7 @@ _SECRETS: Final[dict[str, Callable[[], bytes]]] = {
     "airflow_api_secret_key": _password,
     "certificate_id.key": lambda: secrets.token_bytes(32),
     "token_signing.key": _signing_key,
-    "form_seal.key": _password,
+    "form_token.key": _password,
     "report.key": lambda: secrets.token_bytes(32),
 }
 

@@ -14,7 +14,7 @@ from pramaan.lifecycle.transitions import CREATE, CREATE_HELD, WITHDRAW, lock_fo
 from pramaan.lifecycle.withdrawal import withdraw_successor
 from pramaan.registry.certificates import Certificate, get_certificate
 from pramaan.registry.changes import Actor, checked_reason, record_change
-from pramaan.rendering.assertion import hashed_recipient
+from pramaan.rendering.badge_assertion import hashed_recipient
 
 __all__ = ["create", "reissue", "withdraw"]
 

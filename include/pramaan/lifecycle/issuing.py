@@ -1,7 +1,7 @@
 """What workers make of pending certificates: claimed, issued, failed, to be tried again.
 
 `attempts` counts claims, and a claim that was not tried is given back. So claims without an outcome are
-workers that died: after three the certificate is a suspect, and claimed last and alone.
+workers that died: after three the certificate is a poison, and claimed last and alone.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ __all__ = [
     "Failure",
     "Issued",
     "claim",
-    "claim_suspect",
+    "claim_poison",
     "count_pending",
     "give_back",
-    "has_suspects",
+    "has_poison",
     "make_due",
     "now",
     "record",
@@ -42,36 +42,36 @@ QUEUE: Final = LeaseQueue(
 
 # Claims since the last attempt that ended, before this one. A certificate that was withdrawn and created
 # again has outcomes of its earlier life, too.
-_DEATHS: LiteralString = """(
+_CRASH_COUNT: LiteralString = """(
     item.attempts - coalesce((
         select max(outcomes.attempt) from ops.outcomes
         where outcomes.certificate_id = item.certificate_id and outcomes.at >= item.created_at
             and outcomes.status in ('issued', 'failed', 'retried')
     ), 0)
 )"""
-_IS_SUSPECT: LiteralString = f"(item.attempts >= 3 and {_DEATHS} >= 3)"
+_IS_SUSPECT: LiteralString = f"(item.attempts >= 3 and {_CRASH_COUNT} >= 3)"
 
 _JOINED: LiteralString = ", registry.attachments as attachments"
 _ON: LiteralString = " and claimed.attachment_id = attachments.attachment_id"
 _RETURNING: LiteralString = """
     claimed.certificate_id, claimed.attempts, claimed.render_input, attachments.template_id,
     attachments.template_version, claimed.signature_sha256, claimed.attachment_id::text,
-    claimed.badge_recipient, free.deaths
+    claimed.badge_recipient, free.crash_count
 """
 
 _CLAIM_SOME: LiteralString = QUEUE.claim_statement(
     wanted=f"not {_IS_SUSPECT}",
     order="item.next_attempt_at, item.certificate_id",
-    columns=", 0 as deaths",
+    columns=", 0 as crash_count",
     joined=_JOINED,
     on=_ON,
     returning=_RETURNING,
 )
-# The one with the fewest deaths first: what hits whoever is first shall not always hit the same one.
+# The one with the fewest crash_count first: what hits whoever is first shall not always hit the same one.
 _CLAIM_SUSPECT: LiteralString = QUEUE.claim_statement(
     wanted=_IS_SUSPECT,
     order="item.attempts, item.next_attempt_at, item.certificate_id",
-    columns=f", {_DEATHS} as deaths",
+    columns=f", {_CRASH_COUNT} as crash_count",
     joined=_JOINED,
     on=_ON,
     returning=_RETURNING,
@@ -162,8 +162,8 @@ class Claim:
     signature_sha256: str | None
     attachment_id: str
     badge_recipient: dict[str, object] = field(repr=False)
-    deaths: int = 0
-    """Of a suspect: how many workers had it last and died, this one not counted."""
+    crash_count: int = 0
+    """Of a poison: how many workers had it last and died, this one not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,20 +239,20 @@ def retry_failed(
 
 
 def claim(connection: Connection, *, holder: int, limit: int, due_by: datetime | None) -> list[Claim]:
-    """Lease up to `limit` pending certificates that are due and that no living worker holds; no suspects.
+    """Lease up to `limit` pending certificates that are due and that no living worker holds; no poison.
 
     They come ordered by id.
     """
     return _claimed(connection, _CLAIM_SOME, holder=holder, limit=limit, due_by=due_by)
 
 
-def claim_suspect(connection: Connection, *, holder: int, due_by: datetime | None) -> Claim | None:
-    """Lease one suspect: a certificate whose last three workers died before any outcome."""
+def claim_poison(connection: Connection, *, holder: int, due_by: datetime | None) -> Claim | None:
+    """Lease one poison: a certificate whose last three workers died before any outcome."""
     return next(iter(_claimed(connection, _CLAIM_SUSPECT, holder=holder, limit=1, due_by=due_by)), None)
 
 
-def has_suspects(connection: Connection, *, due_by: datetime | None) -> bool:
-    """Whether any suspect is due, held by someone or not. Reads all that is pending."""
+def has_poison(connection: Connection, *, due_by: datetime | None) -> bool:
+    """Whether any poison is due, held by someone or not. Reads all that is pending."""
     row = connection.execute(_HAS_SUSPECTS, {"due_by": due_by}).fetchone()
     return bool(row and row[0])
 

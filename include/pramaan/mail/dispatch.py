@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, LiteralString, cast
 
 from pramaan.database.connect import Connection, connect
 from pramaan.database.work import WorkSource
-from pramaan.mail.hand_over import Sent, send_due
 from pramaan.mail.ledger import count_due, has_room, newest_due
 from pramaan.mail.messages import NOTICE_KINDS
+from pramaan.mail.send import Sent, send_due
 
 if TYPE_CHECKING:
     from pramaan.settings import Settings

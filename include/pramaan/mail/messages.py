@@ -2,7 +2,7 @@
 
 A kind is a record of its fields here and a folder of its name under `templates/mail` with `subject.txt`,
 `mail.txt` and `mail.html`. To add one, add both; the templates see the fields as `mail`, the published
-address as `public_url`, `language`, and as `is_attached` whether its files come with it. Texts are marked for
+address as `public_url`, `language`, and as `has_files` whether its files come with it. Texts are marked for
 the catalogues as in every other template.
 
 No field can add a header, an address or a line: each is a single line by the time it is in the record.
@@ -38,11 +38,11 @@ __all__ = [
     "KINDS",
     "NOTICE_KINDS",
     "REPORT_KINDS",
-    "Attachment",
     "CertificateIssued",
     "Content",
     "HeldCourse",
     "HoldNotice",
+    "MailFile",
     "OverdueFeed",
     "ProgressReport",
     "ReportFailed",
@@ -81,7 +81,7 @@ Line = Annotated[AnyLine, Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
+class MailFile:
     """A file that a mail brings along."""
 
     name: str
@@ -112,7 +112,7 @@ class Content(BaseModel):
         return None
 
     @property
-    def promised_at(self) -> datetime | None:
+    def due_by(self) -> datetime | None:
         """By when it was promised, if it was: until then it is tried every minute."""
         return None
 
@@ -188,7 +188,7 @@ class ProgressReport(Content):
     prompt_until: AwareDatetime | None = None
 
     @property
-    def promised_at(self) -> datetime | None:
+    def due_by(self) -> datetime | None:
         """Half an hour after the report was asked for, whatever became of it since."""
         return self.prompt_until
 
@@ -284,9 +284,7 @@ def encoded_bytes(file_bytes: int) -> int:
     return -(-file_bytes // 3) * 4 + -(-file_bytes // _ENCODED_LINE_BYTES) * len("\r\n")
 
 
-def compose(
-    claimed: Claimed, *, sender: Sender, public_url: str, attachments: "Sequence[Attachment]" = ()
-) -> bytes:
+def compose(claimed: Claimed, *, sender: Sender, public_url: str, files: "Sequence[MailFile]" = ()) -> bytes:
     """The message of a claimed mail, text and HTML, and what it brings along; the same mail gives the same
     bytes. Needs little more memory than they do.
 
@@ -295,7 +293,7 @@ def compose(
     """
     content = KINDS[claimed.kind].model_validate(claimed.content)
     language = negotiate(claimed.language)
-    parts = _rendered(content, language=language, public_url=public_url, is_attached=bool(attachments))
+    parts = _rendered(content, language=language, public_url=public_url, has_files=bool(files))
     message = EmailMessage(policy=SMTP)
     message["From"] = _address(sender.address, name=sender.name)
     message["To"] = [_address(one) for one in claimed.recipients]
@@ -310,18 +308,18 @@ def compose(
     _add_text(message, parts["mail.html"], "html")
     boundary = claimed.message_id.strip("<>").partition("@")[0]
     message.set_boundary(f"=_{boundary}")
-    for attachment in attachments:
+    for attachment in files:
         maintype, _, subtype = attachment.media_type.partition("/")
         message.add_attachment(b"", maintype, subtype, filename=_header_text(attachment.name), cte="base64")
-    if attachments:
+    if files:
         message.set_boundary(f"=_whole.{boundary}")
     # Last, as setting a part clears it.
     message["Content-Language"] = language
-    return _with_files(message, [attachment.content for attachment in attachments])
+    return _with_files(message, [attachment.content for attachment in files])
 
 
 def _with_files(message: EmailMessage, files: "Sequence[bytes]") -> bytes:
-    """The bytes of a message, with the content of its attachments: `email` would hold it many times over."""
+    """The bytes of a message, with the content of its files: `email` would hold it many times over."""
     # No base64 and no quoted-printable has it, and no header is a line of its own.
     place = "=_content"
     for part in message.iter_attachments():
@@ -359,9 +357,9 @@ def _header_text(text: str) -> str:
     return single_line(text).replace("=?", "= ?")
 
 
-def _rendered(content: Content, *, language: str, public_url: str, is_attached: bool) -> dict[str, str]:
+def _rendered(content: Content, *, language: str, public_url: str, has_files: bool) -> dict[str, str]:
     environment = _environment(language)
-    fields = {"mail": content, "public_url": public_url, "is_attached": is_attached}
+    fields = {"mail": content, "public_url": public_url, "has_files": has_files}
     return {
         name: environment.get_template(f"{content.kind}/{name}").render(fields).strip() + "\n"
         for name in ("subject.txt", "mail.txt", "mail.html")

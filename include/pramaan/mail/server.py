@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from pramaan.errors import MailError, SettingsError
-from pramaan.mail.refusals import words_of
+from pramaan.mail.smtp_errors import text_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Line", "MailServer"]
+__all__ = ["MailServer", "SmtpConnection"]
 
 _TIMEOUT_SECONDS: Final = 20.0
 _SLOWEST_BYTES_PER_SECOND: Final = 100_000
@@ -80,7 +80,7 @@ class MailServer:
         )
 
 
-class Line:
+class SmtpConnection:
     """A line to a mail server, opened when it is first needed and again after it broke; one for many mails.
 
     yagmail connects, secures and signs in. The mails themselves go over its connection as they were made:
@@ -117,7 +117,7 @@ class Line:
             server = self._server
             # Not from the error, whose words may have addresses and would be logged with ours.
             raise MailError(
-                f"the mail server {server.host}:{server.port} cannot be used: {words_of(error)}. Mails wait; "
+                f"the mail server {server.host}:{server.port} cannot be used: {text_of(error)}. Mails wait; "
                 "see PRAMAAN_SMTP_URL"
             ) from None
 
@@ -158,17 +158,17 @@ class Line:
 
 
 @contextlib.contextmanager
-def _broken_at(until: float, line: socket.socket) -> Iterator[None]:
+def _broken_at(until: float, connection: socket.socket) -> Iterator[None]:
     """Whatever the block waits for on the line ends with an OSError then: timeouts count for each operation
     anew.
     """
 
-    def break_line() -> None:
+    def break_connection() -> None:
         with contextlib.suppress(OSError):
             # The socket's own: that of TLS says goodbye first, and is not for two threads.
-            socket.socket.shutdown(line, socket.SHUT_RDWR)
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
-    timer = threading.Timer(until - time.monotonic(), break_line)
+    timer = threading.Timer(until - time.monotonic(), break_connection)
     timer.daemon = True
     timer.start()
     try:

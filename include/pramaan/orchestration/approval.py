@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from pramaan.orchestration.workplace import workplace
+from pramaan.orchestration.context import task_context
 
 if TYPE_CHECKING:
     from pramaan.certificates.holds import Hold
@@ -36,7 +36,7 @@ def find_holds_to_ask(scheduler_run_id: str) -> list[dict[str, Any]]:
     from pramaan.certificates.holds import claim_holds_to_ask
     from pramaan.stages.deciding import tell_team
 
-    place = workplace()
+    place = task_context()
     with place.connect() as connection:
         holds = claim_holds_to_ask(connection, asked_by=scheduler_run_id, limit=_ASKED_AT_ONCE)
         # Again, for a hold whose mail could not be written before; the ledger knows which has one.
@@ -77,7 +77,7 @@ class HoldApproval(HITLOperator):  # type: ignore[misc] # Airflow is not followe
 
         if not self.hold_id:
             return "nothing to ask"
-        with workplace().connect() as connection:
+        with task_context().connect() as connection:
             hold = get_hold(connection, self.hold_id, self.course_id)
         if hold.state != "waiting":
             return f"{hold.state} by {hold.decided_by}"
@@ -99,7 +99,7 @@ def _record(hold_id: int, course_id: str, expected: int, answer: Mapping[str, An
     from pramaan.registry.changes import Actor
 
     (choice,) = answer["chosen_options"]
-    place = workplace()
+    place = task_context()
     with place.connect() as connection:
         hold = get_hold(connection, hold_id, course_id)
         username = str((answer["responded_by_user"] or {}).get("name") or "")

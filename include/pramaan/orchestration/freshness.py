@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from pramaan.orchestration.workplace import database_url
+from pramaan.orchestration.context import database_url
 
 __all__ = ["check_freshness"]
 

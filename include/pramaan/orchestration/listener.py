@@ -21,7 +21,7 @@ _COUNTS = "select counts from ops.runs where scheduler_run_id = %s"
 
 _AT_HAND = (
     "pramaan.runs",
-    "pramaan.certificates.printing",
+    "pramaan.certificates.rendering",
     "pramaan.rendering.renderer",
     "pramaan.stages.deciding",
     "pramaan.stages.issuing",
@@ -65,7 +65,7 @@ def _note(dag_run: "DagRun", *, has_failed: bool) -> None:
         return
     from pramaan.database.connect import connect
     from pramaan.errors import PramaanError
-    from pramaan.orchestration.workplace import database_url
+    from pramaan.orchestration.context import database_url
     from pramaan.settings import load_settings
 
     try:

@@ -7,7 +7,7 @@ from typing import Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from pramaan.orchestration.workplace import mail_server, workplace
+from pramaan.orchestration.context import mail_server, task_context
 
 __all__ = ["send_notices"]
 
@@ -32,7 +32,7 @@ def send_notices() -> dict[str, int]:
     from pramaan.mail.messages import NOTICE_KINDS
     from pramaan.stages.mailing import send_notices as send
 
-    place = workplace()
+    place = task_context()
     try:
         return asdict(send(place.settings, url=place.url, server_url=mail_server, seconds=_SECONDS))
     except MailError as error:

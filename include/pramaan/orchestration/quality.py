@@ -1,6 +1,6 @@
 """The steps of `check_quality`."""
 
-from pramaan.orchestration.workplace import workplace
+from pramaan.orchestration.context import task_context
 
 __all__ = ["check_loads", "hold_what_follows"]
 
@@ -10,7 +10,7 @@ def check_loads() -> dict[str, int]:
     from pramaan.certificates.verdicts import settle_verdicts
     from pramaan.quality.check import check_loads as check
 
-    place = workplace()
+    place = task_context()
     with place.connect() as connection:
         verdicts = check(connection, docs_folder=place.settings.quality_docs)
         settle_verdicts(connection)
@@ -23,6 +23,6 @@ def hold_what_follows() -> dict[str, int]:
     from pramaan.database.connect import pipeline_lock
     from pramaan.stages.deciding import hold_what_follows as hold
 
-    place = workplace()
+    place = task_context()
     with place.connect() as connection, pipeline_lock(connection, wait_seconds=1800):
         return {"certificates_held": hold(connection, place.settings)}

@@ -8,12 +8,12 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException
 
 from pramaan.localisation import LANGUAGES
-from pramaan.orchestration.workplace import mail_server, workplace
+from pramaan.orchestration.context import mail_server, task_context
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pramaan.reports.office import ReportOffice
+    from pramaan.reports.service import ReportService
 
 __all__ = ["PARAMS", "build_and_send", "take_requests", "tell_of_late_reports"]
 
@@ -50,12 +50,12 @@ def take_requests(
     """
     from pramaan.errors import ReportError
     from pramaan.registry.grants import grants_of
-    from pramaan.reports.asking import Asker, Wanted
+    from pramaan.reports.requests import ReportSpec, Requester
 
-    office = _office()
-    with office.connect() as connection:
+    service = _office()
+    with service.connect() as connection:
         if batch_id := (params["batch"] or "").strip():
-            wanted = Wanted(
+            wanted = ReportSpec(
                 batch_id=batch_id,
                 format=params["format"],
                 language=params["language"],
@@ -63,9 +63,9 @@ def take_requests(
             )
             name = username or ""
             try:
-                office.ask(
+                service.ask(
                     connection,
-                    Asker.of(name, grants_of(connection, name)),
+                    Requester.of(name, grants_of(connection, name)),
                     wanted,
                     channel="airflow",
                     requested_at=asked_at,
@@ -74,7 +74,7 @@ def take_requests(
                 )
             except ReportError as error:
                 raise AirflowFailException(f"{error.code}: {error}") from error
-        builders = max(1, office.take_stock(connection).builders)
+        builders = max(1, service.pending_work(connection).builders)
     return [f"{n} of {builders}" for n in range(1, builders + 1)]
 
 
@@ -87,14 +87,14 @@ def build_and_send() -> dict[str, int]:
 
 def tell_of_late_reports(**_: object) -> None:
     """Tell the team of reports that are late: what Airflow calls when a run has not ended in time."""
-    office = _office()
-    with office.connect() as connection:
-        office.tell_of_late(connection)
-        office.send(connection, server_url=mail_server)
+    service = _office()
+    with service.connect() as connection:
+        service.tell_of_late(connection)
+        service.send(connection, server_url=mail_server)
 
 
-def _office() -> "ReportOffice":
-    from pramaan.reports.office import ReportOffice
+def _office() -> "ReportService":
+    from pramaan.reports.service import ReportService
 
-    place = workplace()
-    return ReportOffice(place.settings, url=place.url)
+    place = task_context()
+    return ReportService(place.settings, url=place.url)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import HTTPException
 
-from pramaan.orchestration.workplace import database_url
+from pramaan.orchestration.context import database_url
 from pramaan.settings import load_settings
 from pramaan.web.app import create_app
 from pramaan.web.sign_in import NotSignedInError, SignedIn

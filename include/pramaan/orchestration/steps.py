@@ -14,8 +14,8 @@ from uuid import UUID
 from airflow.sdk.exceptions import AirflowSkipException
 
 from pramaan.errors import PipelineBusyError
+from pramaan.orchestration.context import task_context
 from pramaan.orchestration.outcome import fail_if_red, tell_failed_files
-from pramaan.orchestration.workplace import workplace
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
@@ -66,7 +66,7 @@ def load_feeds(scheduler_run_id: str) -> str:
     from pramaan.runs import note_counts, start_run
     from pramaan.stages.loading import load_counts, load_facts
 
-    place = workplace()
+    place = task_context()
     with place.connect() as connection:
         run_id = start_run(connection, trigger="airflow", scheduler_run_id=scheduler_run_id)
         try:
@@ -87,7 +87,7 @@ def make_decisions(run_id: str) -> list[dict[str, Any]]:
     from pramaan.stages.deciding import decide, decided_counts
     from pramaan.stages.issuing import count_due
 
-    place = workplace()
+    place = task_context()
     with place.connect() as connection, pipeline_lock(connection, wait_seconds=300):
         with connection.transaction():
             decided = decide(connection, place.settings, run_id=UUID(run_id))
@@ -107,11 +107,11 @@ def plan_chunks(waiting: int) -> list[dict[str, Any]]:
 def issue_chunk(run_id: str, *, limit: int) -> dict[str, int]:
     """Issue up to `limit` certificates, whichever no other worker holds; returns counts by outcome."""
     from pramaan.stages.issuing import issue_chunk as issue
-    from pramaan.stages.issuing import press_of
+    from pramaan.stages.issuing import worker_config_of
 
-    place = workplace()
-    press = press_of(place.settings, url=place.url)
-    return asdict(issue(press, limit=limit, run_id=UUID(run_id)))
+    place = task_context()
+    worker_config = worker_config_of(place.settings, url=place.url)
+    return asdict(issue(worker_config, limit=limit, run_id=UUID(run_id)))
 
 
 def record_run(ti: "RuntimeTaskInstanceProtocol") -> dict[str, int]:
@@ -121,7 +121,7 @@ def record_run(ti: "RuntimeTaskInstanceProtocol") -> dict[str, int]:
     from pramaan.orchestration.metrics import tell_metrics
     from pramaan.runs import find_run, finish_run, measure
 
-    with workplace().connect() as connection:
+    with task_context().connect() as connection:
         run_id = find_run(connection, str(ti.run_id))
         counts = finish_run(connection, run_id) if run_id else {}
         tell_metrics(measure(connection), counts)
@@ -138,7 +138,7 @@ def enqueue_missing() -> dict[str, int]:
     from pramaan.stages.deciding import enqueued_counts
     from pramaan.warehouse.builds import rows_unlike
 
-    place = workplace()
+    place = task_context()
     with place.connect() as connection, pipeline_lock(connection, wait_seconds=1800):
         counts = enqueued_counts(enqueue(connection, place.settings))
         return {"rows_unlike": rows_unlike(connection), **counts}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from airflow.sdk.exceptions import AirflowSkipException
 
 from pramaan.errors import PipelineBusyError
+from pramaan.orchestration.context import task_context
 from pramaan.orchestration.outcome import fail_if_red, tell_failed_files
-from pramaan.orchestration.workplace import workplace
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
@@ -38,7 +38,7 @@ def load_telemetry() -> dict[str, int]:
     from pramaan.stages.loading import load_counts
     from pramaan.stages.loading import load_telemetry as load
 
-    place = workplace()
+    place = task_context()
     try:
         with place.connect() as connection, telemetry_lock(connection, wait_seconds=60):
             files = load(connection, place.settings)
@@ -58,7 +58,7 @@ def build_models(ti: "RuntimeTaskInstanceProtocol", *, run_type: str) -> str:
     from pramaan.database.connect import metrics_lock
     from pramaan.warehouse.dbt import run_dbt
 
-    place = workplace()
+    place = task_context()
     # Beside the artefacts of the whole project, which the night's DAG reads.
     target = place.settings.home / "run" / "metrics"
     built = target / "built"
@@ -80,7 +80,7 @@ def await_metrics() -> None:
     """
     from pramaan.database.connect import metrics_lock
 
-    with workplace().connect() as connection, metrics_lock(connection, wait_seconds=3600):
+    with task_context().connect() as connection, metrics_lock(connection, wait_seconds=3600):
         pass
 
 

@@ -26,11 +26,11 @@ class WorkTrigger(BaseEventTrigger):  # type: ignore[misc] # Airflow is not foll
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Tell of work until the triggerer ends. The event says how much is new, and no names of files."""
-        from pramaan.orchestration.workplace import workplace
+        from pramaan.orchestration.context import task_context
         from pramaan.watch import Watch
         from pramaan.work import work_sources
 
-        place = workplace()
+        place = task_context()
         sources = work_sources(place.settings, url=place.url)[self.work]
         # In a thread of its own: the triggerer's other triggers go on meanwhile, and they share few.
         with (
@@ -38,5 +38,5 @@ class WorkTrigger(BaseEventTrigger):  # type: ignore[misc] # Airflow is not foll
             ThreadPoolExecutor(1, f"watch {self.work}") as thread,
         ):
             while True:
-                if news := await asyncio.get_running_loop().run_in_executor(thread, watch.look):
-                    yield TriggerEvent({"work": self.work, "new": len(news)})
+                if new := await asyncio.get_running_loop().run_in_executor(thread, watch.look):
+                    yield TriggerEvent({"work": self.work, "new": len(new)})

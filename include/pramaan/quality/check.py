@@ -163,7 +163,7 @@ def _not_checked(load: WaitingLoad, error: Exception) -> Finding:
         checked=0,
         unexpected=0,
         allowed=0,
-        why=f"its rows cannot be judged ({type(error).__name__}); the log of this time has more",
+        why=f"its rows cannot be validated ({type(error).__name__}); the log of this time has more",
         evaluated=False,
     )
 

@@ -98,7 +98,7 @@ _AGAIN: Final[LiteralString] = f"""
 
 @dataclass(frozen=True, slots=True)
 class WaitingLoad:
-    """A load that is to be judged.
+    """A load that is to be validated.
 
     `has_habit`: its feed was loaded some days before, too, so that this load can be compared with it; the
     first days of a feed are an import of history.

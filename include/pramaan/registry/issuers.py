@@ -16,9 +16,9 @@ from psycopg.rows import class_row
 
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
-from pramaan.registry import clock, succession
+from pramaan.registry import clock, issuer_versioning
 from pramaan.registry.changes import Actor, record_change
-from pramaan.registry.signatures import Signature
+from pramaan.signatures.images import Signature
 
 __all__ = [
     "Issuer",
@@ -242,7 +242,7 @@ def _record(
     _require_printable(connection, issuer)
     _keep_image(connection, issuer.signature)
     version = known.version + 1 if known else 1
-    succession.lock_attachments_of(connection, issuer.issuer_id)
+    issuer_versioning.lock_attachments_of(connection, issuer.issuer_id)
     at = clock.now(connection)
     connection.execute(
         "insert into registry.issuer_versions (issuer_id, version, valid_from, recorded_by, "
@@ -250,7 +250,7 @@ def _record(
         "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (issuer.issuer_id, version, at, by.username, *details),
     )
-    succession.succeed_for_issuer(connection, issuer.issuer_id, version, at=at, by=by)
+    issuer_versioning.succeed_for_issuer(connection, issuer.issuer_id, version, at=at, by=by)
     after = cast(IssuerVersion, find_issuer(connection, issuer.issuer_id))
     record_change(
         connection,

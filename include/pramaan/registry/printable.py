@@ -12,7 +12,7 @@ __all__ = ["record_printable_code_points"]
 def record_printable_code_points(
     connection: Connection, code_points: Callable[[], Iterable[int]], *, fingerprint: str
 ) -> bool:
-    """Replace the table when the fonts changed, and have every name judged again; True when it did.
+    """Replace the table when the fonts changed, and have every name checked again; True when it did.
 
     `code_points` is asked only then: it takes a second to read them from the fonts.
     """

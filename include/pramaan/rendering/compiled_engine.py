@@ -16,8 +16,8 @@ from functools import lru_cache
 from typing import Final
 
 from pramaan.rendering import pdf
-from pramaan.rendering.assertion import ATTACHMENT_TYPE
-from pramaan.rendering.frame import (
+from pramaan.rendering.badge_assertion import ATTACHMENT_TYPE
+from pramaan.rendering.fixed_layer import (
     CATALOG,
     EMBEDDED,
     INFO,
@@ -26,7 +26,7 @@ from pramaan.rendering.frame import (
     RESOURCES,
     SHARED_OBJECTS,
     TEXTS,
-    frame_of,
+    fixed_layer_of,
 )
 from pramaan.rendering.layers import Layer, Marked, layer, marked
 from pramaan.rendering.markup import text_of
@@ -60,11 +60,11 @@ class CompiledEngine:
 
 
 class _CompiledPage:
-    """A page's frame, and what is kept of those who filled it."""
+    """A page's fixed layer, and what is kept of those who filled it."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        frame = self._frame = frame_of(page)
+        frame = self._fixed_layer = fixed_layer_of(page)
         self._wording = frame.wording
         self._mcids = dict(zip(frame.blocks, frame.mcids, strict=True))
         self._fixed_texts = {
@@ -83,7 +83,7 @@ class _CompiledPage:
 
     def render(self, texts: Mapping[str, str], *, language: str, assertion: bytes) -> bytes:
         """The page, filled."""
-        frame, wording = self._frame, self._wording
+        frame, wording = self._fixed_layer, self._wording
         shared, shared_objects = self._shared(language, tuple(texts[name] for name in self._shared_names))
         personal_areas = (block for block in self._areas if not self._is_shared(block))
         personal = layer(
@@ -126,7 +126,7 @@ class _CompiledPage:
                 for block in self._areas
                 if self._is_shared(block)
             ],
-            first_font=self._frame.next_free,
+            first_font=self._fixed_layer.next_free,
         )
         return shared, pdf.bundle(shared.objects, container=SHARED_OBJECTS)
 
@@ -143,7 +143,7 @@ class _CompiledPage:
         code = qr_code_path(
             verify_url,
             x_pt=box.x * PT_PER_PX,
-            y_pt=self._frame.height_pt - (box.y + box.height) * PT_PER_PX,
+            y_pt=self._fixed_layer.height_pt - (box.y + box.height) * PT_PER_PX,
             side_pt=box.width * PT_PER_PX,
         )
         return b"/Figure<</MCID %d>>BDC\n%s\nEMC" % (self._mcids[self._qr_code], code)

@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Final
 
 from pramaan.rendering import pdf
-from pramaan.rendering.faces import Face, Subset
 from pramaan.rendering.fields import is_language_tag
+from pramaan.rendering.font_subset import Face, Subset
 from pramaan.rendering.structure import tag_of
 from pramaan.rendering.weasy import Block, FixedText, GlyphRun, actual_text
 

@@ -10,9 +10,9 @@ from urllib.parse import quote
 from xml.etree.ElementTree import Element
 
 from pramaan.errors import RenderError, TemplateError
+from pramaan.rendering.cached_page import CachedPage, CachedPages, Wording
 from pramaan.rendering.fields import direction_of, language_of
 from pramaan.rendering.fit import AreaStyle, Fitting, fitting
-from pramaan.rendering.kept_page import KeptPage, KeptPages, Wording
 from pramaan.rendering.markup import AreaText, Markup, PageMarkup, text_of
 from pramaan.rendering.template import Template
 from pramaan.rendering.weasy import AreaPlace, Layouter, PageLayout, Shaper
@@ -42,7 +42,7 @@ class Pages:
     once a page is asked for that is not kept.
     """
 
-    def __init__(self, template: Template, *, kept: KeptPages | None = None) -> None:
+    def __init__(self, template: Template, *, kept: CachedPages | None = None) -> None:
         self._template = template
         self._kept = kept
         self.page = lru_cache(maxsize=_KEPT_PAGES)(self._page)
@@ -84,7 +84,7 @@ class Page:
         language: str,
         present: frozenset[str],
         signature: bytes | None,
-        kept: KeptPage | None,
+        kept: CachedPage | None,
     ) -> None:
         self.template = template
         self.language = language
@@ -102,7 +102,7 @@ class Page:
     @cached_property
     def wording(self) -> Wording:
         """What is said in which area, and about the page."""
-        frame = self.kept.frame if self.kept else None
+        frame = self.kept.fixed_layer if self.kept else None
         return frame.wording if frame else Wording.of(self.markup)
 
     @cached_property
@@ -202,7 +202,7 @@ class Page:
         )
         places = self._pages.layouter.places(tree)
         if self.kept:
-            self.kept.keep_places(places, origin)
+            self.kept.cache_places(places, origin)
         return places
 
 

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 import deflate
 
-from pramaan.rendering.faces import Face, Subset
+from pramaan.rendering.font_subset import Face, Subset
 from pramaan.rendering.weasy import GlyphRun
 
 __all__ = [

@@ -9,13 +9,13 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from pramaan.errors import RenderError
-from pramaan.rendering.assertion import sample_assertion
+from pramaan.rendering.badge_assertion import sample_assertion
+from pramaan.rendering.cached_page import CachedPages
 from pramaan.rendering.compiled_engine import CompiledEngine
 from pramaan.rendering.fields import checked_fields, printed_texts
 from pramaan.rendering.fit import DOES_NOT_FIT
 from pramaan.rendering.fonts import fonts_fingerprint, require_configured_fonts
 from pramaan.rendering.full_engine import FullEngine
-from pramaan.rendering.kept_page import KeptPages
 from pramaan.rendering.page import Page, Pages
 from pramaan.rendering.page_cache import PageCache
 from pramaan.rendering.template import Template
@@ -57,7 +57,7 @@ class Renderer:
         self.field_names = frozenset(template.fields)
         self.template = template
         self._zone = zone
-        kept = KeptPages(page_cache, engine_version=self.engine_version) if page_cache is not None else None
+        kept = CachedPages(page_cache, engine_version=self.engine_version) if page_cache is not None else None
         self._pages = Pages(template, kept=kept)
         self._compiled = CompiledEngine() if engine == "compiled" else None
         self._full = FullEngine(self._pages)

@@ -18,9 +18,9 @@ from uuid import UUID
 import psycopg
 
 from pramaan.errors import DatabaseError, PramaanError, ReportError, StoreError
-from pramaan.mail.hand_over import Sent
 from pramaan.mail.ledger import SMALL_BYTES
-from pramaan.reports.building import Means, build_report, discard_files
+from pramaan.mail.send import Sent
+from pramaan.reports.building import BuildContext, build_report, discard_files
 from pramaan.reports.failures import tell_of_failure
 from pramaan.reports.ledger import (
     MOST_ATTEMPTS,
@@ -66,7 +66,7 @@ class Worked:
 def work(
     connection: "Connection",
     *,
-    means: Means,
+    context: BuildContext,
     send: Callable[[int | None], Sent],
     request_id: UUID | None = None,
 ) -> Worked:
@@ -78,14 +78,14 @@ def work(
     worked = Worked()
     with _place(connection, wanted=request_id is None) as has_place, open_builder(connection) as builder:
         is_done = not has_place
-        means.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sweep(means.folder)
+        context.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sweep(context.folder)
         while not is_done:
             with _large_lock(connection, wanted=request_id is None) as has_large_lock:
                 most_rows = None if has_large_lock or request_id else _SMALL_ROWS
                 claimed = builder.claim(most_rows=most_rows, request_id=request_id)
                 if claimed:
-                    end = _build(connection, builder, claimed, means=means)
+                    end = _build(connection, builder, claimed, context=context)
                     setattr(worked, end, getattr(worked, end) + 1)
                 # To send takes a while, and more may wait by then.
                 most_bytes = None if most_rows is None else SMALL_BYTES
@@ -124,11 +124,11 @@ def _large_lock(connection: "Connection", *, wanted: bool) -> Iterator[bool]:
             connection.execute("select pg_advisory_unlock(%s)", (_LARGE_LOCK,))
 
 
-def _build(connection: "Connection", builder: Builder, claimed: Claimed, *, means: Means) -> str:
+def _build(connection: "Connection", builder: Builder, claimed: Claimed, *, context: BuildContext) -> str:
     """Build one report and record what became of it: built, given back or failed."""
     try:
         _require_survivors(claimed)
-        return "built" if build_report(connection, builder, claimed, means=means) else "given_back"
+        return "built" if build_report(connection, builder, claimed, context=context) else "given_back"
     except ReportError as error:
         error_class, told = error.code, str(error)
     except Exception as error:  # noqa: BLE001 - one report never stops the others
@@ -141,25 +141,25 @@ def _build(connection: "Connection", builder: Builder, claimed: Claimed, *, mean
             with connection.transaction():
                 is_over = builder.give_back(claimed, error_class="unavailable", error=told, is_free=is_free)
                 if is_over:
-                    _tell(connection, claimed, "given_up", means=means)
+                    _tell(connection, claimed, "given_up", context=context)
             if is_over:
-                discard_files(claimed, means=means)
+                discard_files(claimed, context=context)
             return "failed" if is_over else "given_back"
         error_class, told = "internal_error", f"it cannot be built: {type(error).__name__}"
     with connection.transaction():
         if record_failed(connection, claimed.request_id, error_class=error_class, error=told):
-            _tell(connection, claimed, error_class, means=means)
-    discard_files(claimed, means=means)
+            _tell(connection, claimed, error_class, context=context)
+    discard_files(claimed, context=context)
     return "failed"
 
 
-def _tell(connection: "Connection", claimed: Claimed, error_class: str, *, means: Means) -> None:
+def _tell(connection: "Connection", claimed: Claimed, error_class: str, *, context: BuildContext) -> None:
     tell_of_failure(
         connection,
         claimed.request_id,
         error_class=error_class,
-        timezone=means.zone.key,
-        sender=means.sender,
+        timezone=context.zone.key,
+        sender=context.sender,
     )
 
 

@@ -13,23 +13,23 @@ from pramaan.errors import StoreError
 from pramaan.mail.addresses import Sender
 from pramaan.mail.ledger import queue_mail
 from pramaan.mail.messages import ProgressReport
-from pramaan.reports.asking import asker_of, require_batch
+from pramaan.reports.encryption import LINK_LIFE, ReportKey
 from pramaan.reports.files import file_name, file_suffix, write_report
 from pramaan.reports.ledger import Builder, Built, Claimed
-from pramaan.reports.promise import BROKEN_AFTER
+from pramaan.reports.requests import requester_of, require_batch
 from pramaan.reports.rows import open_report
-from pramaan.reports.sealing import LINK_LIFE, ReportKey
+from pramaan.reports.sla import BROKEN_AFTER
 
 if TYPE_CHECKING:
     from pramaan.store import Store
 
-__all__ = ["Means", "build_report", "discard_files"]
+__all__ = ["BuildContext", "build_report", "discard_files"]
 
 _FOLDER: Final = "reports"
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class BuildContext:
     """What building needs of its host."""
 
     database_url: str
@@ -42,7 +42,9 @@ class Means:
     public_url: str
 
 
-def build_report(connection: Connection, builder: Builder, claimed: Claimed, *, means: Means) -> bool:
+def build_report(
+    connection: Connection, builder: Builder, claimed: Claimed, *, context: BuildContext
+) -> bool:
     """Build what was claimed and queue its mail; False when the request is no longer this builder's.
 
     Safe to repeat: the file lies under the request's id and attempt, the mail is queued once. Rows are read
@@ -51,42 +53,42 @@ def build_report(connection: Connection, builder: Builder, claimed: Claimed, *, 
     Raises ReportError for what cannot be built, StoreError when the store is away, DatabaseError.
     """
     # What the requester may see now, whatever it was when they asked.
-    asker = asker_of(connection, claimed.requested_by, by_operator=claimed.by_operator)
-    require_batch(connection, asker, claimed.batch_id)
-    password = means.key.unsealed(claimed.sealed_password) if claimed.sealed_password else None
-    with tempfile.TemporaryDirectory(dir=means.folder) as name_of_folder:
+    requester = requester_of(connection, claimed.requested_by, by_operator=claimed.by_operator)
+    require_batch(connection, requester, claimed.batch_id)
+    password = context.key.decrypted(claimed.sealed_password) if claimed.sealed_password else None
+    with tempfile.TemporaryDirectory(dir=context.folder) as name_of_folder:
         folder = Path(name_of_folder)
         with (
-            connect(means.database_url, application="pramaan report") as reading,
+            connect(context.database_url, application="pramaan report") as reading,
             open_report(
-                reading, claimed.batch_id, tenants=asker.tenants, zone=means.zone, folder=folder
+                reading, claimed.batch_id, tenants=requester.tenants, zone=context.zone, folder=folder
             ) as report,
         ):
             suffix = file_suffix(claimed.format, is_encrypted=password is not None)
-            name = file_name(claimed.batch_id, as_of=report.as_of, zone=means.zone, suffix=suffix)
+            name = file_name(claimed.batch_id, as_of=report.as_of, zone=context.zone, suffix=suffix)
             file = folder / "report"
             write_report(
                 report,
                 file,
                 format=claimed.format,
                 language=claimed.language,
-                zone=means.zone,
+                zone=context.zone,
                 password=password,
             )
         path = _path(claimed, attempt=claimed.attempt, suffix=suffix)
-        means.store.put_file(path, file)
+        context.store.put_file(path, file)
         size = file.stat().st_size
     built = Built(
         as_of=report.as_of, rows=report.totals.enrolled, bytes=size, path=path, totals=report.totals
     )
-    token = means.key.link_token(claimed.request_id, requested_by=claimed.requested_by)
+    token = context.key.link_token(claimed.request_id, requested_by=claimed.requested_by)
     mail = ProgressReport(
         request_id=str(claimed.request_id),
         batch_id=claimed.batch_id,
         batch_name=report.batch_name,
         course_name=report.course_name or report.course_id,
         as_of=report.as_of,
-        timezone=means.zone.key,
+        timezone=context.zone.key,
         enrolled=report.totals.enrolled,
         in_progress=report.totals.in_progress,
         completed=report.totals.completed,
@@ -96,7 +98,7 @@ def build_report(connection: Connection, builder: Builder, claimed: Claimed, *, 
         file_name=name,
         file_bytes=size,
         is_encrypted=password is not None,
-        link=f"{means.public_url}/reports/file?token={token}",
+        link=f"{context.public_url}/reports/file?token={token}",
         link_days=LINK_LIFE // timedelta(days=1),
         prompt_until=claimed.requested_at + BROKEN_AFTER,
     )
@@ -108,20 +110,20 @@ def build_report(connection: Connection, builder: Builder, claimed: Claimed, *, 
                 mail.mail(
                     subject_key=str(claimed.request_id), recipients=[claimed.email], language=claimed.language
                 ),
-                sender=means.sender,
+                sender=context.sender,
             )
-    discard_files(claimed, means=means, but=path if is_ours else None)
+    discard_files(claimed, context=context, but=path if is_ours else None)
     return is_ours
 
 
-def discard_files(claimed: Claimed, *, means: Means, but: str | None = None) -> None:
+def discard_files(claimed: Claimed, *, context: BuildContext, but: str | None = None) -> None:
     """Remove what this and earlier attempts may have stored; a file that the store does not let go stays."""
     suffix = file_suffix(claimed.format, is_encrypted=claimed.sealed_password is not None)
     for attempt in range(1, claimed.attempt + 1):
         path = _path(claimed, attempt=attempt, suffix=suffix)
         if path != but:
             with contextlib.suppress(StoreError):
-                means.store.discard(path)
+                context.store.discard(path)
 
 
 def _path(claimed: Claimed, *, attempt: int, suffix: str) -> str:

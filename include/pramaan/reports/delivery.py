@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from pramaan.errors import ReportError, StoreError
-from pramaan.mail.messages import Attachment, ProgressReport, encoded_bytes
-from pramaan.reports.asking import may_still_have
+from pramaan.mail.messages import MailFile, ProgressReport, encoded_bytes
 from pramaan.reports.failures import tell_of_failure
 from pramaan.reports.files import MEDIA_TYPES
 from pramaan.reports.ledger import (
@@ -17,6 +16,7 @@ from pramaan.reports.ledger import (
     record_mail_waits,
     record_sent,
 )
+from pramaan.reports.requests import may_still_have
 
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pramaan.mail.ledger import Claimed
     from pramaan.store import Store
 
-__all__ = ["ReportCourier"]
+__all__ = ["ReportDelivery"]
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +34,15 @@ _TELLABLE: Final = frozenset({
 """Of the ways in which a mail fails, those after which another mail, without a file, may well arrive."""
 
 
-class ReportCourier:
-    """The courier (`pramaan.mail.hand_over`) of the mails about reports, whose files lie in the store."""
+class ReportDelivery:
+    """The delivery (`pramaan.mail.send`) of the mails about reports, whose files lie in the store."""
 
     def __init__(self, store: "Store", *, sender: "Sender", timezone: str) -> None:
         self._store = store
         self._sender = sender
         self._timezone = timezone
 
-    def attachments(
-        self, connection: "Connection", claimed: "Claimed", *, room_bytes: int
-    ) -> Sequence[Attachment]:
+    def files(self, connection: "Connection", claimed: "Claimed", *, room_bytes: int) -> Sequence[MailFile]:
         """The file of the report; none when there is no room for it, and it is there to be fetched by link.
 
         Raises StoreError when the store is away, ReportError `file_gone` when the store no longer has it, and
@@ -66,7 +64,7 @@ class ReportCourier:
                     "file_gone", f"the store no longer has {report.path}; ask for the report again"
                 ) from error
             raise
-        return [Attachment(report.file_name, MEDIA_TYPES[report.path.rpartition(".")[2]], content)]
+        return [MailFile(report.file_name, MEDIA_TYPES[report.path.rpartition(".")[2]], content)]
 
     def sent(self, connection: "Connection", claimed: "Claimed") -> None:
         """The request is sent, too."""

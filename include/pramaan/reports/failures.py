@@ -1,4 +1,4 @@
-"""What it means to people that a report failed: words by error class, and the mail to who waits for it."""
+"""What it context to people that a report failed: words by error class, and the mail to who waits for it."""
 
 import logging
 from collections.abc import Mapping

@@ -13,21 +13,21 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from pramaan.errors import ReportError
-from pramaan.reports.asking import (
-    Asker,
-    AskingRules,
-    Wanted,
-    ask_for_report,
-    asker_of,
+from pramaan.reports.ledger import Format
+from pramaan.reports.requests import (
+    ReportSpec,
+    Requester,
+    RequestRules,
+    recipient_of,
+    request_report,
+    requester_of,
     require_batch,
     require_language,
-    where_to,
 )
-from pramaan.reports.ledger import Format
 
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection
-    from pramaan.reports.sealing import ReportKey
+    from pramaan.reports.encryption import ReportKey
 
 __all__ = [
     "Cadence",
@@ -84,7 +84,7 @@ _POSTPONED: LiteralString = """
 """
 
 _MOST: Final = 200
-"""Schedules of one asker that are still to come."""
+"""Schedules of one requester that are still to come."""
 
 _ASKED_AT_ONCE: Final = 500
 
@@ -116,27 +116,32 @@ class Schedule:
 
 
 def add_schedule(
-    connection: "Connection", asker: Asker, wanted: Wanted, *, cadence: Cadence, rules: AskingRules
+    connection: "Connection",
+    requester: Requester,
+    wanted: ReportSpec,
+    *,
+    cadence: Cadence,
+    rules: RequestRules,
 ) -> UUID:
-    """Have a report asked for again; one for each asker, batch, address and cadence: another replaces it.
+    """Have a report asked for again; one for each requester, batch, address and cadence: another replaces it.
 
     A weekly one is first due in a week, one at the end on the day after the batch's last, at once if that is
     past.
 
-    Raises ReportError as `ask_for_report` does, and `password_not_kept` for one with a password.
+    Raises ReportError as `request_report` does, and `password_not_kept` for one with a password.
     """
-    require_batch(connection, asker, wanted.batch_id)
+    require_batch(connection, requester, wanted.batch_id)
     require_language(wanted.language)
     if wanted.password is not None:
         raise ReportError("password_not_kept", "a password is not kept for reports to come")
-    if not asker.is_operator and _count(connection, asker.username) >= _MOST:
+    if not requester.is_operator and _count(connection, requester.username) >= _MOST:
         raise ReportError("too_many_schedules", f"nobody has more than {_MOST} schedules; remove some first")
     values = {
         "batch_id": wanted.batch_id,
         "cadence": cadence,
-        "scheduled_by": asker.username,
-        "by_operator": asker.is_operator,
-        "email": where_to(asker, wanted.email, rules=rules),
+        "scheduled_by": requester.username,
+        "by_operator": requester.is_operator,
+        "email": recipient_of(requester, wanted.email, rules=rules),
         "format": wanted.format,
         "language": wanted.language,
     }
@@ -151,7 +156,7 @@ def _count(connection: "Connection", scheduled_by: str) -> int:
 
 
 def list_schedules(connection: "Connection", *, scheduled_by: str | None = None) -> list[Schedule]:
-    """Every schedule; of one asker, or of all."""
+    """Every schedule; of one requester, or of all."""
     query: LiteralString = f"""
         select {_COLUMNS} from ops.report_schedules as schedules
         where %(by)s::text is null or scheduled_by = %(by)s order by scheduled_at
@@ -161,7 +166,7 @@ def list_schedules(connection: "Connection", *, scheduled_by: str | None = None)
 
 
 def remove_schedule(connection: "Connection", schedule_id: UUID, *, scheduled_by: str | None = None) -> bool:
-    """Ask no more; False when there is no such schedule, of this asker if one is named."""
+    """Ask no more; False when there is no such schedule, of this requester if one is named."""
     removed = connection.execute(
         "delete from ops.report_schedules where schedule_id = %(id)s "
         "and (%(by)s::text is null or scheduled_by = %(by)s)",
@@ -177,7 +182,7 @@ def is_schedule_due(connection: "Connection", *, timezone: str) -> bool:
     return bool(row and row[0])
 
 
-def ask_due(connection: "Connection", *, rules: AskingRules, key: "ReportKey", timezone: str) -> int:
+def ask_due(connection: "Connection", *, rules: RequestRules, key: "ReportKey", timezone: str) -> int:
     """Ask for every report that is due; returns how many. One that is refused says why, and stops no other.
 
     Safe in several processes at once: whoever finds a schedule taken leaves it.
@@ -203,15 +208,15 @@ def ask_due(connection: "Connection", *, rules: AskingRules, key: "ReportKey", t
 
 
 def _ask(
-    connection: "Connection", schedule: Schedule, *, rules: AskingRules, key: "ReportKey"
+    connection: "Connection", schedule: Schedule, *, rules: RequestRules, key: "ReportKey"
 ) -> ReportError | None:
     """Ask for one; why it is refused, if it is."""
-    asker = asker_of(connection, schedule.scheduled_by, by_operator=schedule.by_operator)
-    wanted = Wanted(
+    requester = requester_of(connection, schedule.scheduled_by, by_operator=schedule.by_operator)
+    wanted = ReportSpec(
         batch_id=schedule.batch_id, format=schedule.format, language=schedule.language, email=schedule.email
     )
     try:
-        ask_for_report(connection, asker, wanted, channel="schedule", rules=rules, key=key)
+        request_report(connection, requester, wanted, channel="schedule", rules=rules, key=key)
     except ReportError as error:
         log.warning("schedule %s: %s", schedule.schedule_id, error.code)
         return error

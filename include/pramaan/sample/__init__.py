@@ -2,7 +2,7 @@
 
     catalogue   courses, batches, issuers, certificates to attach
     cases, scenarios   the labelled cases of the rules; `cases.CASES` is the table
-    crowd       the seeded learners around them
+    people       the seeded learners around them
     broken      rows for the quarantine
     summary     what a correct pipeline must make of it all
 
@@ -20,7 +20,6 @@ from typing import Any
 
 from pramaan.sample.broken import broken_csv, broken_json, broken_parquet
 from pramaan.sample.catalogue import BATCHES, COURSES, SAMPLE_ATTACHMENTS, SAMPLE_ISSUERS, SampleAttachment
-from pramaan.sample.crowd import crowd
 from pramaan.sample.files import (
     cells,
     csv_bytes,
@@ -33,6 +32,7 @@ from pramaan.sample.files import (
 from pramaan.sample.rows import Batch, Enrolment, Outcome, Progress, Story, User
 from pramaan.sample.scenarios import scenarios
 from pramaan.sample.summary import BrokenRow, SampleSummary, UnknownColumn, count_decisions
+from pramaan.sample.synthetic_people import people
 
 __all__ = [
     "LEARNERS",
@@ -81,7 +81,7 @@ def write_sample(folder: Path, *, seed: int = 2026) -> SampleSummary:
     """
     cases = scenarios()
     known = sum(len(story.users) for story in cases)
-    stories = cases + crowd(LEARNERS - known, first_number=len(cases) + 1, seed=seed)
+    stories = cases + people(LEARNERS - known, first_number=len(cases) + 1, seed=seed)
     files = _files(stories, seed=seed)
     for file in files:
         path = folder / file.path

@@ -113,7 +113,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What a few rows tell together: a case of the rules, or one learner of the crowd.
+    """What a few rows tell together: a case of the rules, or one learner of the people.
 
     `outcomes` are its completions with their decisions; without any, nothing in it is a completion. The rows
     called late stand in the second file of their feed.

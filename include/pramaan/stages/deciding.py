@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pramaan.certificates.enqueue import Enqueued, enqueue_entitled
-from pramaan.certificates.gate import GateRules, judge_quality_again
+from pramaan.certificates.gate import GateRules, validate_quality_again
 from pramaan.certificates.hold_notices import queue_hold_notices
 from pramaan.certificates.holds import end_healed, list_holds
 from pramaan.database.connect import Connection
@@ -83,7 +83,7 @@ def hold_what_follows(connection: Connection, settings: Settings) -> int:
     pipeline's lock.
     """
     with connection.transaction():
-        held = judge_quality_again(connection, timezone=settings.timezone)
+        held = validate_quality_again(connection, timezone=settings.timezone)
         end_healed(connection)
         if held:
             tell_team(connection, settings)

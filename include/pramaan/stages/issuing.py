@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from pramaan.certificates.issue import ChunkResult, Press
+from pramaan.certificates.issue import ChunkResult, WorkerConfig
 from pramaan.certificates.issue import issue_chunk as issue_on
 from pramaan.certificates.workers import issue_all as issue_all_on
 from pramaan.database.connect import Connection
@@ -11,12 +11,12 @@ from pramaan.lifecycle.issuing import count_pending, make_due
 from pramaan.mail.addresses import Sender
 from pramaan.settings import Settings
 
-__all__ = ["count_due", "issue_all", "issue_chunk", "press_of"]
+__all__ = ["count_due", "issue_all", "issue_chunk", "worker_config_of"]
 
 
-def press_of(settings: Settings, *, url: str) -> Press:
+def worker_config_of(settings: Settings, *, url: str) -> WorkerConfig:
     """What workers of this home print with, on the database at `url`."""
-    return Press(
+    return WorkerConfig(
         database_url=url,
         store_url=settings.store_url,
         timezone=settings.timezone,
@@ -31,19 +31,19 @@ def count_due(connection: Connection) -> int:
     return count_pending(connection)
 
 
-def issue_chunk(press: Press, *, limit: int, run_id: UUID | None) -> ChunkResult:
+def issue_chunk(worker_config: WorkerConfig, *, limit: int, run_id: UUID | None) -> ChunkResult:
     """Issue up to `limit` certificates in this process, whichever no other worker holds.
 
     Raises StoreError or DatabaseError: what was recorded stays, the rest is free again.
     """
     if not limit:
         return ChunkResult()
-    return issue_on(press, limit=limit, run_id=run_id)
+    return issue_on(worker_config, limit=limit, run_id=run_id)
 
 
 def issue_all(
     connection: Connection,
-    press: Press,
+    worker_config: WorkerConfig,
     *,
     run_id: UUID | None,
     on_attempts: Callable[[int], None] = lambda _: None,
@@ -55,4 +55,4 @@ def issue_all(
     on_total(waiting)
     if not waiting:
         return ChunkResult()
-    return issue_all_on(press, due_by=due_by, run_id=run_id, waiting=waiting, on_attempts=on_attempts)
+    return issue_all_on(worker_config, due_by=due_by, run_id=run_id, waiting=waiting, on_attempts=on_attempts)

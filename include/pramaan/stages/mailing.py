@@ -8,10 +8,10 @@ from typing import Final
 from pramaan.database.connect import connect
 from pramaan.errors import MailError
 from pramaan.mail.dispatch import send_round, silent_for
-from pramaan.mail.hand_over import Sent
 from pramaan.mail.ledger import count_due, postpone_due
 from pramaan.mail.messages import NOTICE_KINDS
-from pramaan.reports.office import ReportOffice
+from pramaan.mail.send import Sent
+from pramaan.reports.service import ReportService
 from pramaan.settings import Settings
 
 __all__ = ["send_notices"]
@@ -31,7 +31,7 @@ def send_notices(
     waits for a minute, for longer the longer it is away, and none lost an attempt.
     """
     with connect(url, application="pramaan mail") as connection:
-        ReportOffice(settings, url=url).tell_of_late(connection)
+        ReportService(settings, url=url).tell_of_late(connection)
         due = count_due(connection, kinds=NOTICE_KINDS)
         server = server_url() if due else None
         if server is None:

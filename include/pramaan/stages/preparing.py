@@ -33,7 +33,7 @@ def prepare(settings: Settings, *, url: str, report: Report = lambda _: None) ->
     from pramaan.registry.identity_key import record_identity_key
     from pramaan.registry.printable import record_printable_code_points
     from pramaan.rendering.fonts import fonts_fingerprint, printable_code_points
-    from pramaan.reports.office import ReportOffice
+    from pramaan.reports.service import ReportService
     from pramaan.store import Store
     from pramaan.warehouse.dbt import deploy_if_changed
 
@@ -44,6 +44,6 @@ def prepare(settings: Settings, *, url: str, report: Report = lambda _: None) ->
         record_identity_key(connection, IdentityKey.read(settings.secrets / "certificate_id.key").fingerprint)
     Landing(settings.landing_url)
     Store(settings.store_url)
-    ReportOffice(settings, url=url).check_settings()
+    ReportService(settings, url=url).check_settings()
     if deploy_if_changed(url, target=settings.home / "dbt"):
         report("Deployed the rules by dbt")

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
-from pramaan.reports.office import ReportOffice
+from pramaan.reports.service import ReportService
 from pramaan.settings import Settings
 from pramaan.web import (
     certificates,
@@ -30,7 +30,7 @@ from pramaan.web import (
     templates,
 )
 from pramaan.web.database import MOST_CONNECTIONS, Database
-from pramaan.web.doors import AnswerFaults, LimitBodies, RequireSignIn, SetSecurityHeaders
+from pramaan.web.middleware import AnswerFaults, LimitBodies, RequireSignIn, SetSecurityHeaders
 from pramaan.web.problems import FieldProblem, Problem, handle_problems
 from pramaan.web.sign_in import SignIn
 
@@ -62,7 +62,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings()
         app.state.public_url = app.state.settings.public_base_url
-        app.state.office = ReportOffice(app.state.settings, url=database_url())
+        app.state.service = ReportService(app.state.settings, url=database_url())
         database.open()
         try:
             yield
@@ -80,13 +80,13 @@ def create_app(
         redoc_url=None,
         middleware=[
             Middleware(SetSecurityHeaders),
-            Middleware(AnswerFaults, refuse=pages.refuse),
+            Middleware(AnswerFaults, respond=pages.error_page),
             Middleware(LimitBodies),
             Middleware(RequireSignIn, sign_in=sign_in, public=_PUBLIC, forms=_FORMS),
         ],
     )
     app.state.database = database
-    handle_problems(app, refuse=pages.refuse)
+    handle_problems(app, respond=pages.error_page)
     for part in (
         courses,
         previews,

@@ -7,11 +7,11 @@ from pydantic import BaseModel
 
 from pramaan.lifecycle import revocation
 from pramaan.registry.certificates import Status
+from pramaan.web.access import accessible_certificate
 from pramaan.web.callers import CallerDep
 from pramaan.web.database import DatabaseDep
 from pramaan.web.problems import problem_responses
-from pramaan.web.visible import visible_certificate
-from pramaan.web.words import IdInPath, Reason
+from pramaan.web.request_models import IdInPath, Reason
 
 __all__ = ["router"]
 
@@ -36,7 +36,7 @@ class RevokedBody(BaseModel):
 def revoke(certificate_id: IdInPath, body: Reason, caller: CallerDep, database: DatabaseDep) -> RevokedBody:
     """Revoke an issued certificate, from the next request on. Only a re-issue by a person makes another."""
     with database.connection() as connection:
-        known = visible_certificate(connection, certificate_id, caller=caller)
+        known = accessible_certificate(connection, certificate_id, caller=caller)
         caller.require(tenant_id=known.tenant_id)
         revoked = revocation.revoke(connection, certificate_id, reason=body.reason, by=caller.actor("api"))
     return RevokedBody(

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from pramaan.registry import assertions
+from pramaan.registry import attachment_changes
 from pramaan.registry.attachments import Attachment, attachment_in_force
 from pramaan.registry.courses import ListedCourse, list_courses
+from pramaan.web.access import READERS, FontsDep, accessible_course, accessible_history, attachment_terms
 from pramaan.web.callers import Caller, CallerDep
 from pramaan.web.database import Database, DatabaseDep
 from pramaan.web.problems import ProblemError, problem_responses
-from pramaan.web.visible import READERS, FontsDep, assertion_terms, visible_course, visible_history
-from pramaan.web.words import Assertion, IdInPath, IdInQuery, Text
+from pramaan.web.request_models import IdInPath, IdInQuery, NewAttachment, Text
 
 __all__ = ["router"]
 
@@ -54,12 +54,12 @@ class HistoryBody(BaseModel):
 
 
 def _terms(
-    database: Database, course_id: str, body: Assertion, *, caller: Caller, fonts: Path
+    database: Database, course_id: str, body: NewAttachment, *, caller: Caller, fonts: Path
 ) -> dict[str, Any]:
     with database.connection() as connection:
-        course = visible_course(connection, course_id, caller=caller)
+        course = accessible_course(connection, course_id, caller=caller)
     caller.require("badge_creator", tenant_id=course.tenant_id)
-    return assertion_terms(database, body, caller=caller, channel="api", fonts=fonts)
+    return attachment_terms(database, body, caller=caller, channel="api", fonts=fonts)
 
 
 @router.get("")
@@ -89,7 +89,7 @@ def courses(  # noqa: PLR0917 - the framework passes them by name
 def certificate(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> Attachment:
     """The certificate that the course offers now."""
     with database.connection() as connection:
-        visible_course(connection, course_id, caller=caller)
+        accessible_course(connection, course_id, caller=caller)
         attachment = attachment_in_force(connection, course_id)
     if attachment is None:
         raise ProblemError(404, "certificate_not_attached", f"course {course_id} offers no certificate now")
@@ -100,38 +100,38 @@ def certificate(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -
 def history(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> HistoryBody:
     """Every certificate that the course has offered, the newest first."""
     with database.connection() as connection:
-        visible_course(connection, course_id, caller=caller)
-        versions = visible_history(connection, course_id, caller=caller)
+        accessible_course(connection, course_id, caller=caller)
+        versions = accessible_history(connection, course_id, caller=caller)
     return HistoryBody(course_id=course_id, history=versions)
 
 
 @router.post("/{course_id}/certificate", status_code=201, responses=problem_responses(400, 409, 413, 415))
 def assert_certificate(
-    course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep, fonts: FontsDep
+    course_id: IdInPath, body: NewAttachment, caller: CallerDep, database: DatabaseDep, fonts: FontsDep
 ) -> Attachment:
     """Assert a certificate to a course that offers none, from now on."""
     terms = _terms(database, course_id, body, caller=caller, fonts=fonts)
     with database.connection() as connection:
-        return assertions.attach(connection, course_id, **terms)
+        return attachment_changes.attach(connection, course_id, **terms)
 
 
 @router.put("/{course_id}/certificate", responses=problem_responses(400, 409, 413, 415))
 def replace_certificate(
-    course_id: IdInPath, body: Assertion, caller: CallerDep, database: DatabaseDep, fonts: FontsDep
+    course_id: IdInPath, body: NewAttachment, caller: CallerDep, database: DatabaseDep, fonts: FontsDep
 ) -> Attachment:
     """Replace the certificate of a course from now on. What was earned before stays as it was earned."""
     terms = _terms(database, course_id, body, caller=caller, fonts=fonts)
     with database.connection() as connection:
-        return assertions.replace(connection, course_id, **terms)
+        return attachment_changes.replace(connection, course_id, **terms)
 
 
 @router.delete("/{course_id}/certificate", status_code=204, response_class=Response)
 def remove_certificate(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> None:
     """Remove the certificate from a course from now on. What was earned before stays earned."""
     with database.connection() as connection:
-        course = visible_course(connection, course_id, caller=caller)
+        course = accessible_course(connection, course_id, caller=caller)
         caller.require("badge_creator", tenant_id=course.tenant_id)
-        assertions.detach(connection, course_id, by=caller.actor("api"))
+        attachment_changes.detach(connection, course_id, by=caller.actor("api"))
 
 
 def _course_body(listed: ListedCourse) -> CourseBody:

@@ -8,12 +8,12 @@ from pydantic import BaseModel, Field
 
 from pramaan.registry import issuers as registry
 from pramaan.registry.issuers import Issuer, IssuerVersion
-from pramaan.registry.signatures import MAX_SIGNATURE_BYTES, check_signature, image_type
+from pramaan.signatures.images import MAX_SIGNATURE_BYTES, check_signature, image_type
+from pramaan.web.access import READERS, accessible_issuer
 from pramaan.web.callers import CallerDep
 from pramaan.web.database import DatabaseDep
 from pramaan.web.problems import ProblemError, not_found, problem_responses
-from pramaan.web.visible import READERS, visible_issuer
-from pramaan.web.words import IdInPath, IssuerDetails, NewIssuer, Signatory
+from pramaan.web.request_models import IdInPath, IssuerDetails, NewIssuer, Signatory
 
 __all__ = ["router"]
 
@@ -86,7 +86,7 @@ def add_issuer(body: NewIssuer, caller: CallerDep, database: DatabaseDep, reques
 def issuer(issuer_id: IdInPath, caller: CallerDep, database: DatabaseDep, request: Request) -> IssuerBody:
     """An issuer in its version in force."""
     with database.connection() as connection:
-        return _body(visible_issuer(connection, issuer_id, caller=caller), request)
+        return _body(accessible_issuer(connection, issuer_id, caller=caller), request)
 
 
 @router.put("/{issuer_id}", responses=problem_responses(400, 409, 413, 415))
@@ -98,7 +98,7 @@ def update_issuer(
     The signature stays, unless another signatory is named.
     """
     with database.connection() as connection:
-        known = visible_issuer(connection, issuer_id, caller=caller)
+        known = accessible_issuer(connection, issuer_id, caller=caller)
         caller.require("badge_creator", tenant_id=known.tenant_id)
         changed = issuer_of(body, issuer_id=issuer_id, tenant_id=known.tenant_id)
         return _body(registry.update_issuer(connection, changed, by=caller.actor("api")), request)
@@ -138,7 +138,7 @@ def set_signature(
 ) -> IssuerBody:
     """Give an issuer another signature image (PNG, JPEG or SVG), which applies to completions from now on."""
     with database.connection() as connection:
-        known = visible_issuer(connection, issuer_id, caller=caller)
+        known = accessible_issuer(connection, issuer_id, caller=caller)
     caller.require("badge_creator", tenant_id=known.tenant_id)
     # It may take seconds, for which no connection is held.
     checked = check_signature(image)
@@ -150,7 +150,7 @@ def set_signature(
 def signature(issuer_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> Response:
     """The signature image in force."""
     with database.connection() as connection:
-        known = visible_issuer(connection, issuer_id, caller=caller)
+        known = accessible_issuer(connection, issuer_id, caller=caller)
         if known.signature_sha256 is None:
             raise not_found("signature", issuer_id)
         media_type, content = registry.signature_image(connection, known.signature_sha256)

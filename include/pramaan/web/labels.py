@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from pramaan.localisation import LANGUAGES, labels_in
 from pramaan.web.problems import problem_responses
-from pramaan.web.words import IdInPath
+from pramaan.web.request_models import IdInPath
 
 __all__ = ["router"]
 

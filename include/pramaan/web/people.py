@@ -22,7 +22,7 @@ from pramaan.warehouse.explain import Progress, explain_decision
 from pramaan.web.callers import Caller, CallerDep
 from pramaan.web.database import DatabaseDep
 from pramaan.web.problems import ProblemError, not_found, problem_responses
-from pramaan.web.words import IdInPath, IdInQuery
+from pramaan.web.request_models import IdInPath, IdInQuery
 
 __all__ = ["router"]
 

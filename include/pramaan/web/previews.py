@@ -12,11 +12,11 @@ from pramaan.errors import BusyError
 from pramaan.registry.attachments import Criteria
 from pramaan.warehouse.decisions import Decision
 from pramaan.warehouse.preview import Group, Person, preview_assertion
+from pramaan.web.access import accessible_course, require_issuer_of
 from pramaan.web.callers import Caller, CallerDep
 from pramaan.web.database import Database, DatabaseDep
 from pramaan.web.problems import problem_responses
-from pramaan.web.visible import require_issuer_of, visible_course
-from pramaan.web.words import IdInPath, PossibleAssertion
+from pramaan.web.request_models import AttachmentPreviewBody, IdInPath
 
 __all__ = [
     "DecisionPreview",
@@ -83,11 +83,11 @@ class PreviewBody(BaseModel):
 
 @router.post("/{course_id}/certificate/preview")
 def preview(
-    course_id: IdInPath, body: PossibleAssertion, caller: CallerDep, database: DatabaseDep
+    course_id: IdInPath, body: AttachmentPreviewBody, caller: CallerDep, database: DatabaseDep
 ) -> PreviewBody:
     """Who among those complete or in progress would, and would not, get it, by reason. Changes nothing."""
     with database.connection() as connection:
-        course = visible_course(connection, course_id, caller=caller)
+        course = accessible_course(connection, course_id, caller=caller)
         caller.require("badge_creator", tenant_id=course.tenant_id)
         if body.template_id is not None:
             bundled_template(body.template_id)

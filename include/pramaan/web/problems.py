@@ -32,9 +32,9 @@ from pramaan.web.sign_in import NotSignedInError
 
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
+    "ErrorResponder",
     "Problem",
     "ProblemError",
-    "Refuse",
     "handle_problems",
     "not_found",
     "problem_responses",
@@ -124,7 +124,7 @@ class ProblemError(Exception):
         )
 
 
-Refuse = Callable[[Request, ProblemError], Response]
+ErrorResponder = Callable[[Request, ProblemError], Response]
 """How a refusal is answered: with a page to people, with its document to programs."""
 
 
@@ -189,8 +189,8 @@ def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911 - a table of 
             )
 
 
-def handle_problems(app: FastAPI, *, refuse: Refuse) -> None:
-    """Have the app answer every exception with the problem that it means, in the way of `refuse`."""
+def handle_problems(app: FastAPI, *, respond: ErrorResponder) -> None:
+    """Have the app answer every exception with the problem that it means, by `respond`."""
 
     def handle(request: Request, error: Exception) -> Response:
         problem = as_problem(error)
@@ -198,7 +198,7 @@ def handle_problems(app: FastAPI, *, refuse: Refuse) -> None:
             problem = ProblemError(415, "unsupported_media_type", "send the body as application/json")
         if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
             problem.headers = {"Allow": ", ".join(_methods_of_path(request))}
-        return refuse(request, problem)
+        return respond(request, problem)
 
     for kind in (
         ProblemError,

@@ -15,7 +15,6 @@ from pydantic import BaseModel, Field
 from pramaan.errors import StoreError
 from pramaan.localisation import negotiate
 from pramaan.mail.addresses import masked
-from pramaan.reports.asking import Asker, Wanted, may_still_have
 from pramaan.reports.files import MEDIA_TYPES, file_name
 from pramaan.reports.ledger import (
     Format,
@@ -25,13 +24,14 @@ from pramaan.reports.ledger import (
     list_requests,
     record_download,
 )
-from pramaan.reports.office import ReportOffice
+from pramaan.reports.requests import ReportSpec, Requester, may_still_have
+from pramaan.reports.service import ReportService
 from pramaan.store import Store
+from pramaan.web.access import accessible_report
 from pramaan.web.callers import CallerDep
 from pramaan.web.database import DatabaseDep
 from pramaan.web.problems import ProblemError, problem_responses
-from pramaan.web.visible import visible_report
-from pramaan.web.words import IdInPath, WantedReport
+from pramaan.web.request_models import IdInPath, NewReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from pramaan.settings import Settings
 
-__all__ = ["LINKS", "OfficeDep", "router"]
+__all__ = ["LINKS", "ReportServiceDep", "router"]
 
 LINKS: Final = "/reports"
 """Where signed links stand in the app; nobody need sign in there."""
@@ -83,11 +83,11 @@ class ReportsBody(BaseModel):
     reports: list[ReportBody]
 
 
-async def _office_of(request: Request) -> ReportOffice:
-    return cast(ReportOffice, request.app.state.office)
+async def _report_service_of(request: Request) -> ReportService:
+    return cast(ReportService, request.app.state.service)
 
 
-OfficeDep = Annotated[ReportOffice, Depends(_office_of)]
+ReportServiceDep = Annotated[ReportService, Depends(_report_service_of)]
 """The reports of this home."""
 
 
@@ -98,10 +98,10 @@ OfficeDep = Annotated[ReportOffice, Depends(_office_of)]
 )
 def ask(  # noqa: PLR0917 - the framework passes them by name
     batch_id: IdInPath,
-    body: WantedReport,
+    body: NewReport,
     caller: CallerDep,
     database: DatabaseDep,
-    office: OfficeDep,
+    service: ReportServiceDep,
     request: Request,
     response: Response,
 ) -> ReportBody:
@@ -109,17 +109,17 @@ def ask(  # noqa: PLR0917 - the framework passes them by name
     language = body.language
     if language is None:
         language = negotiate(request.headers.get("accept-language"))
-    wanted = Wanted(
+    wanted = ReportSpec(
         batch_id=batch_id,
         format=body.format,
         language=language,
         email=body.email,
         password=body.password,
     )
-    asker = Asker.of(caller.username, caller.grants)
+    requester = Requester.of(caller.username, caller.grants)
     with database.connection() as connection:
-        request_id = office.ask(connection, asker, wanted, channel="api")
-        entered = visible_report(connection, request_id, caller=caller)
+        request_id = service.ask(connection, requester, wanted, channel="api")
+        entered = accessible_report(connection, request_id, caller=caller)
     response.headers["location"] = f"{request.scope.get('root_path', '')}/v1/reports/{request_id}"
     return ReportBody.seen_by(caller.username, entered)
 
@@ -138,12 +138,14 @@ def reports(
 def report(request_id: UUID, caller: CallerDep, database: DatabaseDep) -> ReportBody:
     """What became of a request, for whoever made it and for admins of the batch's tenant."""
     with database.connection() as connection:
-        found = visible_report(connection, request_id, caller=caller)
+        found = accessible_report(connection, request_id, caller=caller)
     return ReportBody.seen_by(caller.username, found)
 
 
 @router.api_route(f"{LINKS}/file", methods=["GET", "HEAD"], include_in_schema=False)
-def linked_file(request: Request, database: DatabaseDep, office: OfficeDep, token: str = "") -> Response:
+def linked_file(
+    request: Request, database: DatabaseDep, service: ReportServiceDep, token: str = ""
+) -> Response:
     """The file of a report, to whoever has the link to it, for as long as its requester may see the batch.
     Each time it is fetched is recorded.
 
@@ -151,7 +153,7 @@ def linked_file(request: Request, database: DatabaseDep, office: OfficeDep, toke
     """
     settings: Settings = request.app.state.settings
     # Before any connection is taken: anybody may knock here.
-    linked = office.key.linked(token) if len(token) <= _LONGEST_TOKEN else None
+    linked = service.key.linked(token) if len(token) <= _LONGEST_TOKEN else None
     if linked is None:
         raise _no_such_file()
     request_id, requested_by = linked

@@ -12,10 +12,10 @@ from pramaan.certificates.bundled import bundled_template, bundled_templates
 from pramaan.checking.check import vet
 from pramaan.rendering.fonts import configure_fonts
 from pramaan.rendering.template import Template, unpack_template
+from pramaan.web.access import READERS
 from pramaan.web.callers import CallerDep
 from pramaan.web.problems import problem_responses
-from pramaan.web.visible import READERS
-from pramaan.web.words import IdInPath
+from pramaan.web.request_models import IdInPath
 
 if TYPE_CHECKING:
     from pramaan.settings import Settings

@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from pramaan.errors import SettingsError
 from pramaan.settings import Settings
-from pramaan.web.key_set import KeySet, KeysUnavailableError
+from pramaan.web.jwks_cache import JwksCache, KeysUnavailableError
 from pramaan.web.problems import ProblemError
 from pramaan.web.sign_in import NotSignedInError, SignedIn
 
@@ -58,7 +58,7 @@ class BearerTokens:
 
     def __init__(self, source: KeySource, *, keys_kept_seconds: float = 300) -> None:
         self._source = source
-        self._keys = KeySet(source.jwks_url, kept_seconds=keys_kept_seconds) if source.jwks_url else None
+        self._keys = JwksCache(source.jwks_url, kept_seconds=keys_kept_seconds) if source.jwks_url else None
 
     @cached_property
     def _fetchers(self) -> CapacityLimiter:

@@ -8,7 +8,7 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from pramaan.bench.issuance.crowd import TENANT, attach_certificates
+from pramaan.bench.issuance.synthetic_people import TENANT, attach_certificates
 from pramaan.bench.registry_rows import unguarded_registry
 from pramaan.database.connect import Connection
 

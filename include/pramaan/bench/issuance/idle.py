@@ -5,8 +5,8 @@ from collections.abc import Callable
 from statistics import median
 from typing import Final
 
-from pramaan.bench.issuance.household import processor_seconds
 from pramaan.bench.issuance.platform import Platform
+from pramaan.bench.issuance.process_stats import processor_seconds
 from pramaan.bench.measurement import Measurement
 
 __all__ = ["measure_idle"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, LiteralString
 
 from pramaan.bench.issuance.airflow_api import AirflowApi
-from pramaan.bench.issuance.crowd import attach_certificates, drop_courses
+from pramaan.bench.issuance.synthetic_people import attach_certificates, drop_courses
 from pramaan.bench.scratch import scratch_pipeline
 from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.errors import HostError

@@ -9,8 +9,8 @@ from time import perf_counter
 from typing import Any, Final, LiteralString, cast
 
 from pramaan.bench.rendering.child import cores
-from pramaan.certificates.issue import Press
-from pramaan.certificates.printing import Job, Printer, Workshop, printed
+from pramaan.certificates.issue import WorkerConfig
+from pramaan.certificates.rendering import CertificateRenderer, Job, RenderConfig, render_job
 from pramaan.database.connect import Connection
 from pramaan.lifecycle.issuing import Claim
 from pramaan.rendering.fonts import configure_fonts
@@ -33,18 +33,18 @@ _ISSUED: LiteralString = """
 """
 
 
-def rendering_rate(press: Press, connection: Connection, *, name: str) -> float:
+def rendering_rate(worker_config: WorkerConfig, connection: Connection, *, name: str) -> float:
     """Certificates a second, hashed and not stored, of all cores together, of people whose ids begin with
     `name`.
     """
-    printer = Printer(connection, press.workshop)
+    renderer = CertificateRenderer(connection, worker_config.render_config)
     rows = cast(list[tuple[Any, ...]], connection.execute(_ISSUED, (name, _SAMPLE)).fetchall())
-    jobs = [printer.job(Claim(*row)) for row in rows]
+    jobs = [renderer.job(Claim(*row)) for row in rows]
     processes = len(cores())
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
 
         def render(times: int) -> list[float]:
-            work = partial(_render, press.workshop, jobs)
+            work = partial(_render, worker_config.render_config, jobs)
             return list(pool.map(work, [times] * processes))
 
         render(1)  # or one would be measured while another still imports
@@ -52,12 +52,12 @@ def rendering_rate(press: Press, connection: Connection, *, name: str) -> float:
     return sum(_RENDERS / seconds for seconds in took)
 
 
-def _render(workshop: Workshop, jobs: Sequence[Job], times: int) -> float:
+def _render(render_config: RenderConfig, jobs: Sequence[Job], times: int) -> float:
     """Seconds for so many renders, once some are made."""
-    configure_fonts(workshop.fonts_folder)
+    configure_fonts(render_config.fonts_folder)
     for job in islice(cycle(jobs), _WARM_UP):
-        printed(job, workshop)
+        render_job(job, render_config)
     began = perf_counter()
     for job in islice(cycle(jobs), times):
-        printed(job, workshop)
+        render_job(job, render_config)
     return perf_counter() - began

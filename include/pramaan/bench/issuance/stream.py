@@ -7,8 +7,8 @@ from statistics import median, quantiles
 from typing import Final, LiteralString
 
 from pramaan.bench.issuance.airflow_api import Run, Task
-from pramaan.bench.issuance.crowd import drop_completions
 from pramaan.bench.issuance.platform import ISSUING, Platform, wait_until
+from pramaan.bench.issuance.synthetic_people import drop_completions
 from pramaan.bench.measurement import Measurement
 from pramaan.database.connect import Connection
 

@@ -28,8 +28,8 @@ __all__ = [
     "cores",
     "in_child",
     "measured_template",
+    "pdf_maker",
     "plain",
-    "press",
     "settle",
     "spent_each",
     "written",
@@ -81,7 +81,7 @@ def plain(template: Template) -> Template:
     return template_of(template.template_id, files)
 
 
-def press(template: Template, *, engine: Engine = "compiled") -> Callable[[Fields], bytes]:
+def pdf_maker(template: Template, *, engine: Engine = "compiled") -> Callable[[Fields], bytes]:
     """What makes a certificate of its fields, with the sample signature."""
     renderer = Renderer(template, zone=INDIA, engine=engine)
     return partial(renderer.render, signature=sample_signature())

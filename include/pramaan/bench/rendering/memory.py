@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from pramaan.bench.measurement import Measurement
-from pramaan.bench.rendering.child import measured_template, press
+from pramaan.bench.rendering.child import measured_template, pdf_maker
 from pramaan.bench.rendering.rows import certificates
 
 __all__ = ["measure_memory"]
@@ -15,7 +15,7 @@ _PARTS: Final = 10
 def measure_memory(folder: Path, *, renders: int) -> list[Measurement]:
     """Resident memory of this process while it renders so many certificates, a new name each."""
     del folder
-    make = press(measured_template())
+    make = pdf_maker(measured_template())
     part = renders // _PARTS
     resident: list[int] = []
     for number in range(_PARTS):

@@ -5,7 +5,7 @@ from statistics import median
 from typing import Final
 
 from pramaan.bench.measurement import Measurement
-from pramaan.bench.rendering.child import press
+from pramaan.bench.rendering.child import pdf_maker
 from pramaan.certificates.bundled import bundled_templates
 from pramaan.rendering.samples import LONGEST_NAMES, NAMES
 from pramaan.rendering.template import Template
@@ -36,7 +36,7 @@ def measure_sizes(folder: Path) -> list[Measurement]:
 
 def _sizes(template: Template) -> dict[str, int]:
     """Bytes by language and kind of name."""
-    make = press(template)
+    make = pdf_maker(template)
     fields = template.sample_fields()
     return {
         f"{language}, {kind}": len(make({**fields, "language": language, "recipient_name": name}))

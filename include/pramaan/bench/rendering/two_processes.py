@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from pramaan.bench.measurement import Measurement
-from pramaan.bench.rendering.child import cores, measured_template, press, settle
+from pramaan.bench.rendering.child import cores, measured_template, pdf_maker, settle
 from pramaan.bench.rendering.rows import CYCLE, certificates
 from pramaan.errors import HostError
 
@@ -91,7 +91,7 @@ def _work(orders: "Connection[Any, Any]", folder: Path, core: int) -> None:
     """Answer every order with its rate; runs until it is ended."""
     folder.mkdir()
     settle(folder, core)
-    make = press(measured_template())
+    make = pdf_maker(measured_template())
     rows = cycle(list(certificates(72 * CYCLE, start=core * 72 * CYCLE)))
     work: dict[str, Callable[[], object]] = {
         "certificates": lambda: sha256(make(next(rows))).digest(),

@@ -18,7 +18,7 @@ import typst
 from pramaan.bench.rendering.child import INDIA
 from pramaan.bench.rendering.rows import Fields
 from pramaan.errors import HostError
-from pramaan.rendering.assertion import sample_assertion
+from pramaan.rendering.badge_assertion import sample_assertion
 from pramaan.rendering.fields import checked_fields, direction_of, printed_texts
 from pramaan.rendering.fonts import bundled_font_files
 from pramaan.rendering.markup import text_of

@@ -6,10 +6,10 @@ from typing import Final, LiteralString, cast
 
 from pramaan.bench.issuance.platform import Platform, wait_until
 from pramaan.bench.measurement import Measurement
-from pramaan.bench.reporting.crowd import LARGE, SMALL
+from pramaan.bench.reporting.synthetic_people import LARGE, SMALL
 from pramaan.database.connect import Connection
-from pramaan.reports.asking import Asker, Wanted
 from pramaan.reports.ledger import Format
+from pramaan.reports.requests import ReportSpec, Requester
 
 __all__ = ["measure_delivery"]
 
@@ -47,8 +47,8 @@ def measure_delivery(
         # The large ones first: the small ones are what they may keep waiting.
         for n in range(_LARGE_REQUESTS + _SMALL_REQUESTS):
             batch_id = LARGE if n < _LARGE_REQUESTS else SMALL
-            _ask(platform, connection, "crowd", batch_id, _FORMATS[n % 2], requester=n)
-        taken = _delivered(connection, "crowd", _LARGE_REQUESTS + _SMALL_REQUESTS)
+            _ask(platform, connection, "people", batch_id, _FORMATS[n % 2], number=n)
+        taken = _delivered(connection, "people", _LARGE_REQUESTS + _SMALL_REQUESTS)
     small = _p95([seconds for batch_id, seconds in taken if batch_id == SMALL])
     every = _p95([seconds for _, seconds in taken])
     report(f"p95 of the small: {small:.1f} s, of all: {every:.1f} s")
@@ -68,11 +68,11 @@ def _ask(
     batch_id: str,
     format_: Format,
     *,
-    requester: int = 0,
+    number: int = 0,
 ) -> None:
-    asker = Asker(f"{name}-{requester}", None, is_operator=True)
-    wanted = Wanted(batch_id=batch_id, format=format_, email=f"mentor{requester}@example.org")
-    platform.pipeline.reports.ask(connection, asker, wanted, channel="api")
+    requester = Requester(f"{name}-{number}", None, is_operator=True)
+    wanted = ReportSpec(batch_id=batch_id, format=format_, email=f"mentor{number}@example.org")
+    platform.pipeline.reports.ask(connection, requester, wanted, channel="api")
 
 
 def _delivered(connection: Connection, name: str, requests: int) -> list[tuple[str, float]]:

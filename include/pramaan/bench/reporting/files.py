@@ -11,7 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from pramaan.bench.measurement import Measurement
-from pramaan.bench.reporting.crowd import LARGE
+from pramaan.bench.reporting.synthetic_people import LARGE
 from pramaan.database.connect import connect
 from pramaan.pipeline import Pipeline
 from pramaan.reports.files import write_report
@@ -33,7 +33,7 @@ def measure_files(
     for format_, target in _TARGETS.items():
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             seconds, rows_alone, file_bytes, memory = pool.submit(
-                _build, pipeline.press.database_url, pipeline.press.timezone, format_
+                _build, pipeline.worker_config.database_url, pipeline.worker_config.timezone, format_
             ).result()
         report(f"{format_}: {seconds:.2f} s")
         what = f"{people:,} rows as {format_}"

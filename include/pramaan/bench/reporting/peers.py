@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from pramaan.bench.measurement import Measurement
-from pramaan.bench.reporting.crowd import LARGE
+from pramaan.bench.reporting.synthetic_people import LARGE
 from pramaan.database.connect import connect
 from pramaan.pipeline import Pipeline
 from pramaan.reports.columns import COLUMNS, headers
@@ -45,7 +45,9 @@ def measure_peers(
     cells inert and writes the totals.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        taken = pool.submit(_write_all, pipeline.press.database_url, pipeline.press.timezone).result()
+        taken = pool.submit(
+            _write_all, pipeline.worker_config.database_url, pipeline.worker_config.timezone
+        ).result()
     found = []
     for name, seconds in taken.items():
         report(f"{people:,} rows by {name}: {seconds:.2f} s")

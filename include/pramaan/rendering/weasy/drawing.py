@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pramaan.errors import TemplateError
-from pramaan.rendering.assertion import ATTACHMENT_DESCRIPTION, ATTACHMENT_NAME
-from pramaan.rendering.faces import face_by_sha256
+from pramaan.rendering.badge_assertion import ATTACHMENT_DESCRIPTION, ATTACHMENT_NAME
+from pramaan.rendering.font_subset import face_by_sha256
 from pramaan.rendering.weasy.boxes import only_page, texts_below
 from pramaan.rendering.weasy.geometry import Block, PageLayout
 from pramaan.rendering.weasy.sources import BASE_URL

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from pramaan.rendering.faces import Face
+from pramaan.rendering.font_subset import Face
 from pramaan.rendering.weasy.text_style import TextStyle
 
 __all__ = [

@@ -66,7 +66,7 @@ class Layouter:
 
         if len(self._images) > _CACHED_IMAGES:
             self._images.clear()
-        self._sources.refusal = None
+        self._sources.fetch_error = None
         self._fonts.add_font_face = self._sources.refuse_font_face
         html = weasyprint.HTML(string="<html></html>", base_url=BASE_URL, url_fetcher=self._sources)
         html.wrapper_element = cssselect2.ElementWrapper.from_html_root(tree, content_language=None)
@@ -247,9 +247,9 @@ class Layouter:
         if not said:
             return
         self._images.clear()
-        if (refusal := self._sources.refusal) is not None:
-            self._sources.refusal = None
-            raise refusal  # WeasyPrint's log says less: that a picture could not be drawn
+        if (fetch_error := self._sources.fetch_error) is not None:
+            self._sources.fetch_error = None
+            raise fetch_error  # WeasyPrint's log says less: that a picture could not be drawn
         signature_url = self._sources.signature_url
         if signature_url and any(signature_url in complaint for complaint in said):
             raise RenderError("signature_unreadable", "the signature image cannot be read")

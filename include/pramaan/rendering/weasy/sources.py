@@ -34,17 +34,17 @@ class Sources:
         self._template = template
         self._signature: bytes = b""
         self.signature_url: str | None = None
-        self.refusal: TemplateError | None = None
+        self.fetch_error: TemplateError | None = None
         """What was refused last: WeasyPrint hides it where it happens inside an SVG."""
 
     def refuse_font_face(self, *_: object) -> None:
         """In the place of WeasyPrint's `add_font_face`."""
         from weasyprint.urls import FatalURLFetchingError
 
-        self.refusal = TemplateError(
+        self.fetch_error = TemplateError(
             f"{self._template.template_id}: @font-face: the fonts are given; a template brings none"
         )
-        raise FatalURLFetchingError from self.refusal
+        raise FatalURLFetchingError from self.fetch_error
 
     def serve(self, signature: bytes | None) -> str | None:
         """Serve this signature instead of the one before, at an address that names its content."""
@@ -60,17 +60,17 @@ class Sources:
             return URLFetcherResponse(url, self._signature, {"Content-Type": _image_type(self._signature)})
         name = url.removeprefix(BASE_URL)
         if name == url or name not in self._template.files:
-            self.refusal = TemplateError(
+            self.fetch_error = TemplateError(
                 f"{self._template.template_id}{_where_is(url, self._template)}: refers to {url[:100]!r}, "
                 "which is no file of the template; nothing else may be fetched"
             )
-            raise self.refusal
+            raise self.fetch_error
         media_type = _MEDIA_TYPES.get(name.rpartition(".")[2])
         if media_type is None:
-            self.refusal = TemplateError(
+            self.fetch_error = TemplateError(
                 f"{self._template.template_id}/{name}: not CSS, SVG, PNG or JPEG by its name"
             )
-            raise self.refusal
+            raise self.fetch_error
         return URLFetcherResponse(url, self._template.files[name], {"Content-Type": media_type})
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pramaan.errors import RenderError
-from pramaan.rendering.faces import face_by_sha256
+from pramaan.rendering.font_subset import face_by_sha256
 from pramaan.rendering.weasy.geometry import GlyphRun, Line, ShapedLine
 from pramaan.rendering.weasy.pango import font_configuration
 from pramaan.rendering.weasy.text_style import TextStyle

@@ -8,14 +8,14 @@ from fastapi.responses import HTMLResponse
 from pramaan.errors import RegistryError
 from pramaan.registry.attachments import attachment_in_force
 from pramaan.registry.courses import Course, list_courses, published_course
-from pramaan.web.pages.desk import Desk, DeskDep
+from pramaan.web.access import READERS, accessible_course, accessible_history
+from pramaan.web.pages.context import PageContext, PageContextDep
+from pramaan.web.pages.error_pages import ErrorNotice
 from pramaan.web.pages.forms import CertificateForm, clean
-from pramaan.web.pages.refusals import Refusal
-from pramaan.web.pages.render import PAGES
+from pramaan.web.pages.page_renderer import PAGES
 from pramaan.web.pages.views import CertificateView, CourseRow, CoursesView, CourseView, Names, done_text
 from pramaan.web.problems import as_problem
-from pramaan.web.visible import READERS, visible_course, visible_history
-from pramaan.web.words import IdInPath
+from pramaan.web.request_models import IdInPath
 
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection
@@ -29,19 +29,19 @@ _OFFERS: Final = {"with": True, "without": False}
 
 
 @router.get("")
-def courses(desk: DeskDep, q: str = "", offers: str = "", after: str = "") -> HTMLResponse:
+def courses(context: PageContextDep, q: str = "", offers: str = "", after: str = "") -> HTMLResponse:
     """The courses of the reader's tenants, with what they offer."""
     search, after = clean(q), clean(after)
-    with desk.database.connection() as connection:
+    with context.database.connection() as connection:
         listed = list_courses(
             connection,
-            tenants=desk.caller.tenants(*READERS),
+            tenants=context.caller.tenants(*READERS),
             offers_certificate=_OFFERS.get(offers),
             search=search or None,
             after=after or None,
             limit=_ON_A_PAGE + 1,
         )
-        names = Names.seen_by(desk.caller, connection)
+        names = Names.seen_by(context.caller, connection)
     view = CoursesView(
         rows=[CourseRow.of(one, names) for one in listed[:_ON_A_PAGE]],
         search=search,
@@ -49,19 +49,21 @@ def courses(desk: DeskDep, q: str = "", offers: str = "", after: str = "") -> HT
         is_first=not after,
         next_after=listed[_ON_A_PAGE - 1].course_id if len(listed) > _ON_A_PAGE else None,
     )
-    return desk.frame.page("courses.html", view, query={"q": search, "offers": view.offers, "after": after})
+    return context.renderer.page(
+        "courses.html", view, query={"q": search, "offers": view.offers, "after": after}
+    )
 
 
 @router.get("/courses/{course_id}")
-def course(desk: DeskDep, course_id: IdInPath, done: str = "") -> HTMLResponse:
+def course(context: PageContextDep, course_id: IdInPath, done: str = "") -> HTMLResponse:
     """A course, its certificate, the form to change it, and its history."""
-    with desk.database.connection() as connection:
-        seen = visible_course(connection, course_id, caller=desk.caller)
-        return course_page(desk, connection, seen, done=done_text(done))
+    with context.database.connection() as connection:
+        seen = accessible_course(connection, course_id, caller=context.caller)
+        return course_page(context, connection, seen, done=done_text(done))
 
 
 def course_page(
-    desk: Desk,
+    context: PageContext,
     connection: "Connection",
     course: Course,
     *,
@@ -70,15 +72,15 @@ def course_page(
     done: str | None = None,
 ) -> HTMLResponse:
     """A course's page; with `error`, why something was refused, beside the form as it was filled in."""
-    names = Names.seen_by(desk.caller, connection)
+    names = Names.seen_by(context.caller, connection)
     in_force = attachment_in_force(connection, course.course_id)
     current = in_force.attachment_id if in_force else None
     history = [
         CertificateView.of(one, names, is_in_force=one.attachment_id == current)
-        for one in visible_history(connection, course.course_id, caller=desk.caller)
+        for one in accessible_history(connection, course.course_id, caller=context.caller)
     ]
     problem = as_problem(error) if error else None
-    may_change = desk.caller.may("badge_creator", tenant_id=course.tenant_id)
+    may_change = context.caller.may("badge_creator", tenant_id=course.tenant_id)
     view = CourseView(
         course=course,
         is_published=_is_published(connection, course.course_id),
@@ -88,12 +90,12 @@ def course_page(
         templates=list(names.templates.values()),
         issuers=[one for one in names.issuers.values() if one.tenant_id == course.tenant_id],
         form=form or CertificateForm.of(in_force),
-        seal=desk.seals.seal("certificate") if may_change else "",
-        refusal=Refusal.of(problem) if problem else None,
+        csrf_token=context.csrf_tokens.csrf_token("certificate") if may_change else "",
+        error_notice=ErrorNotice.of(problem) if problem else None,
         done=done,
     )
     status = problem.status if problem else 200
-    return desk.frame.page("course.html", view, here=("courses", course.course_id), status=status)
+    return context.renderer.page("course.html", view, here=("courses", course.course_id), status=status)
 
 
 def _is_published(connection: "Connection", course_id: str) -> bool:

@@ -1,7 +1,7 @@
 """Forms: the proof of where one comes from, and what it may say.
 
 A browser sends its cookies along with whatever another site has it send, so a cookie alone proves nothing.
-Every form carries a seal that only a page of ours could have given to this user; and a browser that says
+Every form carries a csrf_token that only a page of ours could have given to this user; and a browser that says
 where a form comes from must say: from here.
 """
 
@@ -17,10 +17,10 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from pydantic import BaseModel, ValidationError
 
 from pramaan.errors import SettingsError
-from pramaan.reports.asking import Wanted
+from pramaan.reports.requests import ReportSpec
 from pramaan.reports.schedules import Cadence
 from pramaan.web.problems import FieldProblem, ProblemError
-from pramaan.web.words import Assertion, IssuerDetails, NewIssuer, WantedReport
+from pramaan.web.request_models import IssuerDetails, NewAttachment, NewIssuer, NewReport
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CertificateForm",
+    "CsrfTokens",
     "IssuerForm",
     "Purpose",
     "RemovalForm",
     "ReportForm",
-    "Seals",
     "clean",
     "require_same_site",
 ]
@@ -49,20 +49,20 @@ _LONGEST_SEARCH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Seals:
-    """Seals for one user, under this home's key."""
+class CsrfTokens:
+    """CsrfTokens for one user, under this home's key."""
 
     settings: "Settings"
     username: str
 
-    def seal(self, purpose: Purpose) -> str:
-        """A seal for a form, good for four hours."""
+    def csrf_token(self, purpose: Purpose) -> str:
+        """A csrf_token for a form, good for four hours."""
         return self._serializer(purpose).dumps(self.username)
 
-    def require(self, purpose: Purpose, seal: str) -> None:
-        """Raises ProblemError 403 `form_expired` unless the seal was given to this user for this, lately."""
+    def require(self, purpose: Purpose, csrf_token: str) -> None:
+        """Raises ProblemError 403 `form_expired` unless the csrf_token was given to this user for this, lately."""
         try:
-            sealed_for = self._serializer(purpose).loads(seal, max_age=_VALID_SECONDS)
+            sealed_for = self._serializer(purpose).loads(csrf_token, max_age=_VALID_SECONDS)
         except BadData:
             sealed_for = None
         if sealed_for != self.username:
@@ -70,12 +70,12 @@ class Seals:
 
     def _serializer(self, purpose: Purpose) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(
-            _key(self.settings.secrets / "form_seal.key"), salt=f"pramaan.pages.{purpose}"
+            _key(self.settings.secrets / "form_token.key"), salt=f"pramaan.pages.{purpose}"
         )
 
 
 def require_same_site(request: "Request") -> None:
-    """Refuse what a browser says another site has it send.
+    """ErrorResponder what a browser says another site has it send.
 
     Behind a proxy the address that people see is that of `Host` or the published one. Raises ProblemError 403
     `form_not_trusted`.
@@ -91,7 +91,7 @@ def require_same_site(request: "Request") -> None:
 class CertificateForm:
     """A certificate as it was filled in; `seen` is the attachment that was in force on the page."""
 
-    seal: Annotated[str, Form()] = ""
+    csrf_token: Annotated[str, Form()] = ""
     seen: Annotated[str, Form()] = ""
     template_id: Annotated[str, Form()] = ""
     issuer_id: Annotated[str, Form()] = ""
@@ -115,21 +115,21 @@ class CertificateForm:
             notify_recipients="yes" if attachment.notify_recipients else "",
         )
 
-    def assertion(self) -> Assertion:
+    def assertion(self) -> NewAttachment:
         """What is to be asserted. Raises ProblemError 422 `invalid_request` naming the fields."""
         lines = (line.strip() for line in self.recipient_tenants.splitlines())
         tenants = list(dict.fromkeys(line for line in lines if line))
         criteria = {"recipient_tenants": tenants or None, "minimum_score": _number(self.minimum_score)}
         values = {"template_id": self.template_id, "issuer_id": self.issuer_id, "criteria": criteria}
         # A box that is not ticked is not sent.
-        return _checked(Assertion, {**values, "notify_recipients": self.notify_recipients == "yes"})
+        return _checked(NewAttachment, {**values, "notify_recipients": self.notify_recipients == "yes"})
 
 
 @dataclass(frozen=True, slots=True)
 class RemovalForm:
     """The removal of the certificate that was `seen`."""
 
-    seal: Annotated[str, Form()] = ""
+    csrf_token: Annotated[str, Form()] = ""
     seen: Annotated[str, Form()] = ""
 
 
@@ -137,7 +137,7 @@ class RemovalForm:
 class IssuerForm:
     """An issuer as it was filled in; `seen` is the version that the page showed, if any."""
 
-    seal: Annotated[str, Form()] = ""
+    csrf_token: Annotated[str, Form()] = ""
     seen: Annotated[str, Form()] = ""
     id: Annotated[str, Form()] = ""
     tenant_id: Annotated[str, Form()] = ""
@@ -191,7 +191,7 @@ class IssuerForm:
 class ReportForm:
     """A report as it was filled in; `q` is what the batches were searched for."""
 
-    seal: Annotated[str, Form()] = ""
+    csrf_token: Annotated[str, Form()] = ""
     q: Annotated[str, Form()] = ""
     batch_id: Annotated[str, Form()] = ""
     format: Annotated[str, Form()] = "xlsx"
@@ -199,7 +199,7 @@ class ReportForm:
     email: Annotated[str, Form()] = field(default="", repr=False)
     password: Annotated[str, Form()] = field(default="", repr=False)
 
-    def wanted(self, *, language: str) -> Wanted:
+    def wanted(self, *, language: str) -> ReportSpec:
         """The report that is asked for. Raises ProblemError 422 `invalid_request` naming the fields."""
         values = {
             "format": self.format,
@@ -207,7 +207,7 @@ class ReportForm:
             "language": language,
             "password": self.password or None,
         }
-        return Wanted(**_checked(WantedReport, values).model_dump(), batch_id=self.batch_id)
+        return ReportSpec(**_checked(NewReport, values).model_dump(), batch_id=self.batch_id)
 
     def cadence(self) -> Cadence | None:
         """How often it is asked for; None: now. Raises ProblemError 422 `invalid_request`."""

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pramaan.reports.failures import FAILED, FAILURES
-from pramaan.reports.promise import BROKEN_AFTER
-from pramaan.web.pages.refusals import Refusal
+from pramaan.reports.sla import BROKEN_AFTER
+from pramaan.web.pages.error_pages import ErrorNotice
 
 if TYPE_CHECKING:
     from pramaan.registry.batches import Batch
@@ -25,7 +25,7 @@ class ReportRow:
 
     request: "ReportRequest"
     batch: "Batch | None"
-    failure: Refusal | None
+    failure: ErrorNotice | None
     promised_at: datetime
     is_late: bool
 
@@ -62,9 +62,9 @@ class ReportsView:
     has_own_address: bool
     form: "ReportForm" = field(repr=False)
     following: bool
-    seal: str
-    removal_seal: str
-    refusal: Refusal | None
+    csrf_token: str
+    removal_token: str
+    error_notice: ErrorNotice | None
     done: str | None
 
     @property
@@ -73,11 +73,11 @@ class ReportsView:
         return any(row.is_under_way for row in self.rows)
 
 
-def _failure(request: "ReportRequest") -> Refusal | None:
+def _failure(request: "ReportRequest") -> ErrorNotice | None:
     """Why it failed, or has to be tried again."""
     if request.error_class is None:
         return None
-    return Refusal(
+    return ErrorNotice(
         code=request.error_class,
         text=FAILURES.get(request.error_class, FAILED),
         detail=request.error or "",

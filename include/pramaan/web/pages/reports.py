@@ -10,17 +10,17 @@ from fastapi.responses import HTMLResponse, Response
 
 from pramaan.errors import PramaanError
 from pramaan.registry.batches import Batch, find_batches
-from pramaan.reports.asking import Asker
 from pramaan.reports.ledger import list_requests
+from pramaan.reports.requests import Requester
 from pramaan.reports.schedules import list_schedules, remove_schedule
-from pramaan.web.pages.desk import Desk, DeskDep
+from pramaan.web.pages.context import PageContext, PageContextDep
+from pramaan.web.pages.error_pages import ErrorNotice
 from pramaan.web.pages.forms import ReportForm, clean
-from pramaan.web.pages.refusals import Refusal
-from pramaan.web.pages.render import PAGES
+from pramaan.web.pages.page_renderer import PAGES
 from pramaan.web.pages.report_views import ReportRow, ReportsView, ScheduleRow
 from pramaan.web.pages.views import done_text
 from pramaan.web.problems import ProblemError, as_problem
-from pramaan.web.reports import OfficeDep
+from pramaan.web.reports import ReportServiceDep
 
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection
@@ -37,57 +37,57 @@ FormDep = Annotated[ReportForm, Depends()]
 
 
 @router.get("")
-def reports(desk: DeskDep, q: str = "", done: str = "") -> HTMLResponse:
+def reports(context: PageContextDep, q: str = "", done: str = "") -> HTMLResponse:
     """The reader's reports and schedules, and the form to ask for one."""
-    asker = _asker(desk)
-    form = ReportForm(q=clean(q), email=asker.email or "")
-    with desk.database.connection() as connection:
-        return _page(desk, connection, asker, form, done=done)
+    requester = _asker(context)
+    form = ReportForm(q=clean(q), email=requester.email or "")
+    with context.database.connection() as connection:
+        return _page(context, connection, requester, form, done=done)
 
 
 @router.post("")
-def ask(desk: DeskDep, form: FormDep, office: OfficeDep) -> Response:
+def ask(context: PageContextDep, form: FormDep, service: ReportServiceDep) -> Response:
     """Ask for a report, now or by a schedule."""
-    asker = _asker(desk)
+    requester = _asker(context)
     form = replace(form, q=clean(form.q))
-    with desk.database.connection() as connection:
+    with context.database.connection() as connection:
         try:
-            desk.seals.require("report", form.seal)
-            wanted, cadence = form.wanted(language=desk.frame.language), form.cadence()
+            context.csrf_tokens.require("report", form.csrf_token)
+            wanted, cadence = form.wanted(language=context.renderer.language), form.cadence()
             if cadence is None:
-                office.ask(connection, asker, wanted, channel="page")
+                service.ask(connection, requester, wanted, channel="page")
             else:
-                office.schedule(connection, asker, wanted, cadence=cadence)
+                service.schedule(connection, requester, wanted, cadence=cadence)
         except (ProblemError, PramaanError) as error:
-            return _page(desk, connection, asker, form, error=error)
-    return desk.done(_ASKED if cadence is None else "report_scheduled", "reports")
+            return _page(context, connection, requester, form, error=error)
+    return context.done(_ASKED if cadence is None else "report_scheduled", "reports")
 
 
 @router.post("/schedules/{schedule_id}/remove")
-def stop(desk: DeskDep, schedule_id: UUID, seal: Annotated[str, Form()] = "") -> Response:
+def stop(context: PageContextDep, schedule_id: UUID, csrf_token: Annotated[str, Form()] = "") -> Response:
     """Remove a schedule of the reader's."""
-    asker = _asker(desk)
-    with desk.database.connection() as connection:
+    requester = _asker(context)
+    with context.database.connection() as connection:
         try:
-            desk.seals.require("schedule", seal)
+            context.csrf_tokens.require("schedule", csrf_token)
         except ProblemError as error:
-            return _page(desk, connection, asker, ReportForm(email=asker.email or ""), error=error)
-        remove_schedule(connection, schedule_id, scheduled_by=asker.username)
-    return desk.done("schedule_removed", "reports")
+            return _page(context, connection, requester, ReportForm(email=requester.email or ""), error=error)
+        remove_schedule(connection, schedule_id, scheduled_by=requester.username)
+    return context.done("schedule_removed", "reports")
 
 
-def _asker(desk: Desk) -> Asker:
+def _asker(context: PageContext) -> Requester:
     """Raises ProblemError 403 `mentor_needed` for somebody who is a mentor nowhere."""
-    asker = Asker.of(desk.caller.username, desk.caller.grants)
-    if asker.tenants == []:
+    requester = Requester.of(context.caller.username, context.caller.grants)
+    if requester.tenants == []:
         raise ProblemError(403, "mentor_needed", "reports are for mentor or admin")
-    return asker
+    return requester
 
 
 def _page(
-    desk: Desk,
+    context: PageContext,
     connection: "Connection",
-    asker: Asker,
+    requester: Requester,
     form: ReportForm,
     *,
     error: Exception | None = None,
@@ -95,30 +95,30 @@ def _page(
 ) -> HTMLResponse:
     """The page; with `error`, why something was refused, beside the form as it was filled in."""
     problem = as_problem(error) if error else None
-    requests = list_requests(connection, requested_by=asker.username, limit=_REQUESTS)
-    schedules = list_schedules(connection, scheduled_by=asker.username)
+    requests = list_requests(connection, requested_by=requester.username, limit=_REQUESTS)
+    schedules = list_schedules(connection, scheduled_by=requester.username)
     batch_ids = {one.batch_id for one in requests} | {one.batch_id for one in schedules}
     # Postgres has no text with this character.
     batch_ids.add(form.batch_id.replace("\x00", ""))
-    seen = find_batches(connection, tenants=asker.tenants, batch_ids=sorted(batch_ids))
+    seen = find_batches(connection, tenants=requester.tenants, batch_ids=sorted(batch_ids))
     known = {one.batch_id: one for one in seen}
-    found = find_batches(connection, tenants=asker.tenants, text=form.q, limit=_BATCHES + 1)
+    found = find_batches(connection, tenants=requester.tenants, text=form.q, limit=_BATCHES + 1)
     now = datetime.now(UTC)
     view = ReportsView(
         rows=[ReportRow.of(one, known.get(one.batch_id), now=now) for one in requests],
         schedules=[ScheduleRow(one, known.get(one.batch_id)) for one in schedules],
         batches=_choice(found[:_BATCHES], known.get(form.batch_id)),
         has_more_batches=len(found) > _BATCHES,
-        has_own_address=asker.email is not None,
+        has_own_address=requester.email is not None,
         form=form,
         following=done == _ASKED and any(one.status in {"requested", "building"} for one in requests),
-        seal=desk.seals.seal("report"),
-        removal_seal=desk.seals.seal("schedule"),
-        refusal=Refusal.of(problem) if problem else None,
+        csrf_token=context.csrf_tokens.csrf_token("report"),
+        removal_token=context.csrf_tokens.csrf_token("schedule"),
+        error_notice=ErrorNotice.of(problem) if problem else None,
         done=done_text(done),
     )
     status = problem.status if problem else 200
-    page = desk.frame.page("reports.html", view, here=("reports",), query={"q": form.q}, status=status)
+    page = context.renderer.page("reports.html", view, here=("reports",), query={"q": form.q}, status=status)
     page.headers.update(problem.headers if problem else {})
     return page
 

@@ -1,4 +1,4 @@
-"""What the pages say for a code: refusals, fields, decisions, and what has just been done."""
+"""What the pages say for a code: errors, fields, decisions, and what has just been done."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,18 +8,18 @@ from pramaan.reports.failures import CSV
 
 __all__ = [
     "DONE",
+    "ERROR_TEXTS",
     "FIELDS",
     "FIELD_OF_CODE",
     "LITERALS",
     "REASONS",
-    "REFUSALS",
     "UNEXPECTED",
 ]
 
 LITERALS: Final[Mapping[str, str]] = {
     "allowed": "A-Z a-z 0-9 . _ : -",
     "csv": CSV,
-    "email": "office@example.org",
+    "email": "service@example.org",
     "formats": "PNG, JPEG, SVG",
     "id": "ganga-academy",
     "most": "200 kB",
@@ -40,7 +40,7 @@ _TOO_LARGE: Final = gettext_noop(
     "The signature picture is too large. Choose one of at most %(most)s and 4 million pixels."
 )
 
-REFUSALS: Final[Mapping[str, str]] = {
+ERROR_TEXTS: Final[Mapping[str, str]] = {
     "certificate_already_attached": gettext_noop(
         "This course already has a certificate. You can update it, or remove it first."
     ),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from pramaan.certificates.bundled import bundled_templates
 from pramaan.registry.issuers import IssuerVersion, list_issuers
+from pramaan.web.access import READERS
 from pramaan.web.pages.texts import DONE, REASONS
-from pramaan.web.visible import READERS
 
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pramaan.registry.courses import Course, ListedCourse
     from pramaan.rendering.template import Template
     from pramaan.web.callers import Caller
+    from pramaan.web.pages.error_pages import ErrorNotice
     from pramaan.web.pages.forms import CertificateForm, IssuerForm
-    from pramaan.web.pages.refusals import Refusal
     from pramaan.web.previews import GroupPreview, PersonPreview
 
 __all__ = [
@@ -165,8 +165,8 @@ class CourseView:
     templates: list["Template"]
     issuers: list[IssuerVersion]
     form: "CertificateForm"
-    seal: str
-    refusal: "Refusal | None"
+    csrf_token: str
+    error_notice: "ErrorNotice | None"
     done: str | None
 
 
@@ -208,7 +208,7 @@ class ConfirmView:
     completed: GroupView | None
     form: "CertificateForm"
     seen: str
-    seal: str
+    csrf_token: str
 
     @property
     def is_update(self) -> bool:
@@ -225,7 +225,7 @@ class RemoveView:
     losing: int | None
     in_progress: int | None
     seen: str
-    seal: str
+    csrf_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +236,8 @@ class IssuersView:
     may_add: bool
     tenants: list[str] | None
     form: "IssuerForm"
-    seal: str
-    refusal: "Refusal | None"
+    csrf_token: str
+    error_notice: "ErrorNotice | None"
     done: str | None
 
 
@@ -248,8 +248,8 @@ class IssuerView:
     issuer: IssuerVersion
     may_change: bool
     form: "IssuerForm"
-    seal: str
-    refusal: "Refusal | None"
+    csrf_token: str
+    error_notice: "ErrorNotice | None"
     done: str | None
 
 

@@ -1,0 +1,286 @@
+"""Hands mails that are due to the mail server: what a task and the command line both call.
+
+Each mail is recorded right after it was handed over. One that is refused never stops the others; a server
+that is away, or does not want us, stops the batch and leaves every mail as it was.
+
+Whoever has files to attach brings a delivery, who fetches them when the mail goes, and is told what became of
+it. A mail that is too large with them goes without: its text then says where they are.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from smtplib import SMTPResponseException
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
+
+from psycopg.pq import TransactionStatus
+
+from pramaan.errors import MailError
+from pramaan.mail.addresses import Sender
+from pramaan.mail.ledger import (
+    LEASE,
+    Claimed,
+    claim_mail,
+    count_due,
+    open_sender,
+    postpone_due,
+    record_failed,
+    record_retry,
+    record_sent,
+    release,
+)
+from pramaan.mail.messages import KINDS, MailFile, compose
+from pramaan.mail.server import MailServer, SmtpConnection
+from pramaan.mail.smtp_errors import (
+    SEND_ERRORS,
+    TOO_LARGE,
+    SmtpFailure,
+    backoff,
+    failure_of,
+    failure_of_recipients,
+    is_given_up,
+)
+
+if TYPE_CHECKING:
+    from pramaan.database.connect import Connection
+    from pramaan.settings import Settings
+
+__all__ = ["Delivery", "Sent", "send_due", "send_or_wait"]
+
+log = logging.getLogger(__name__)
+
+_OF_LEASE: Final = 0.8
+"""For as much of its lease a mail may be on the line; the rest is for writing down what became of it."""
+
+_MEGABYTE: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How the attempts of a batch ended, and how many mails are still due: the minute was full."""
+
+    sent: int = 0
+    retried: int = 0
+    failed: int = 0
+    left: int = 0
+
+
+class Delivery(Protocol):
+    """What mails of a kind bring along, and who is to know what became of them."""
+
+    def files(self, connection: "Connection", claimed: Claimed, *, room_bytes: int) -> Sequence[MailFile]:
+        """The files of a mail; none, and none read, when a message of so many bytes has no room for them.
+
+        Raises StoreError when they are not to be had now, ReportError when never.
+        """
+
+    def sent(self, connection: "Connection", claimed: Claimed) -> None:
+        """The server took the whole mail over; in the transaction that records it."""
+
+    def waits(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+        """It is tried again later; in the transaction that records it."""
+
+    def failed(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+        """It is not tried again; in the transaction that records it."""
+
+    def tidy_up(self, connection: "Connection", claimed: Claimed) -> None:
+        """It was sent with its files, and that is recorded; what cannot be tidied up is left."""
+
+
+class _WithoutFiles:
+    """The delivery of mails without files, which nobody asks after."""
+
+    def files(self, connection: "Connection", claimed: Claimed, *, room_bytes: int) -> Sequence[MailFile]:
+        del connection, claimed, room_bytes
+        return ()
+
+    def sent(self, connection: "Connection", claimed: Claimed) -> None:
+        """Nothing follows."""
+
+    def waits(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+        """Nothing follows."""
+
+    def failed(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+        """Nothing follows."""
+
+    def tidy_up(self, connection: "Connection", claimed: Claimed) -> None:
+        """Nothing is left."""
+
+
+def send_due(
+    connection: "Connection",
+    *,
+    settings: "Settings",
+    server_url: str,
+    kinds: Sequence[str],
+    deliveries: Mapping[str, Delivery] = MappingProxyType({}),
+    seconds: float,
+    most_bytes: int | None = None,
+    lease: timedelta = LEASE,
+) -> Sent:
+    """Send what is due of these kinds for so many `seconds`, up to the `mails_per_minute` that all senders of
+    them together may take; never waits. Notices to the team go first, large files last for a while, and those
+    of more than `most_bytes` not at all. `deliveries`, by kind. A mail that is not handed over well before its
+    `lease` ends is broken off.
+
+    Safe to repeat and safe in several processes at once. The connection commits by itself, so that what was
+    handed over stays recorded whatever comes after.
+
+    Raises MailError when the server cannot be reached or does not want us: mails wait, none lost an attempt.
+    Raises SettingsError for a sender or a server address that cannot be used.
+    """
+    if connection.info.transaction_status is not TransactionStatus.IDLE or not connection.autocommit:
+        raise ValueError("mail is sent outside transactions: what is undone would be sent again")
+    sender = Sender.parse(settings.mail_from)
+    ends = {"sent": 0, "retried": 0, "failed": 0}
+    with open_sender(connection) as number, SmtpConnection(MailServer.parse(server_url)) as smtp:
+        mail_sender = _MailSender(
+            connection,
+            smtp,
+            sender,
+            settings.public_base_url,
+            largest_bytes=settings.mail_limit_megabytes * _MEGABYTE,
+            most_seconds=_OF_LEASE * lease.total_seconds(),
+        )
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and (
+            claimed := claim_mail(
+                connection,
+                sender=number,
+                per_minute=settings.mails_per_minute,
+                kinds=kinds,
+                most_bytes=most_bytes,
+                lease=lease,
+            )
+        ):
+            ends[mail_sender.send(claimed, deliveries.get(claimed.kind, _WithoutFiles()))] += 1
+    return Sent(**ends, left=count_due(connection, kinds=kinds))
+
+
+def send_or_wait(
+    connection: "Connection",
+    *,
+    settings: "Settings",
+    server_url: Callable[[], str | None],
+    kinds: Sequence[str],
+    deliveries: Mapping[str, Delivery] = MappingProxyType({}),
+    seconds: float,
+    most_bytes: int | None = None,
+) -> Sent:
+    """What `send_due` does, for whoever goes on when mail cannot go now: without a server, and while it is
+    away or does not want us, mails wait, which is logged. The server is asked for only if something is due.
+    """
+    due = count_due(connection, kinds=kinds)
+    server = server_url() if due else None
+    if server is None:
+        return Sent(left=due)
+    try:
+        return send_due(
+            connection,
+            settings=settings,
+            server_url=server,
+            kinds=kinds,
+            deliveries=deliveries,
+            seconds=seconds,
+            most_bytes=most_bytes,
+        )
+    except MailError as error:
+        log.warning("mail waits: %s", error)
+        postpone_due(connection, kinds=kinds)
+        return Sent(left=due)
+
+
+@dataclass(frozen=True, slots=True)
+class _MailSender:
+    """What every mail of a batch is sent by."""
+
+    connection: "Connection"
+    smtp: SmtpConnection
+    sender: Sender
+    public_url: str
+    largest_bytes: int
+    most_seconds: float
+
+    def send(self, claimed: Claimed, delivery: Delivery) -> str:
+        """Hand one mail over and record what became of it: sent, retried or failed."""
+        until = time.monotonic() + self.most_seconds
+        left, failure, has_files = list(claimed.recipients), None, False
+        try:
+            self.smtp.open()
+            refused, has_files = self._send_message(claimed, delivery, until=until)
+        except MailError as error:
+            release(self.connection, claimed, error_class="server_unusable", error=str(error))
+            raise
+        except SEND_ERRORS as error:
+            failure = failure_of(error, recipients=left)
+        else:
+            if refused:
+                left, failure = list(refused), failure_of_recipients(refused)
+        if failure:
+            # Outside of the handlers: what they caught may have addresses, and would be logged with more.
+            return self._not_sent(claimed, delivery, left, failure)
+        with self.connection.transaction():
+            is_ours = record_sent(self.connection, claimed)
+            if is_ours:
+                delivery.sent(self.connection, claimed)
+        if is_ours and has_files:
+            delivery.tidy_up(self.connection, claimed)
+        return "sent"
+
+    def _send_message(
+        self, claimed: Claimed, delivery: Delivery, *, until: float
+    ) -> tuple[dict[str, tuple[int, bytes]], bool]:
+        """Who was refused, and whether the others have the files: not when these make it too large."""
+        room_bytes = min(self.largest_bytes, self.smtp.largest_bytes or self.largest_bytes)
+        files = delivery.files(self.connection, claimed, room_bytes=room_bytes)
+        if files:
+            message = self._message(claimed, files)
+            # They are in the message now, and need not be in memory twice while it is sent.
+            del files
+            if len(message) <= room_bytes:
+                try:
+                    return self._transmit(message, claimed, until=until), True
+                except SMTPResponseException as error:
+                    if error.smtp_code != TOO_LARGE:
+                        raise
+                self.smtp.open()
+            log.info("mail %s (%s): too large with what it brings", claimed.mail_id, claimed.kind)
+        return self._transmit(self._message(claimed), claimed, until=until), False
+
+    def _message(self, claimed: Claimed, files: Sequence[MailFile] = ()) -> bytes:
+        return compose(claimed, sender=self.sender, public_url=self.public_url, files=files)
+
+    def _transmit(self, message: bytes, claimed: Claimed, *, until: float) -> dict[str, tuple[int, bytes]]:
+        return self.smtp.send(message, sender=self.sender.address, recipients=claimed.recipients, until=until)
+
+    def _not_sent(self, claimed: Claimed, delivery: Delivery, left: list[str], failure: SmtpFailure) -> str:
+        log.warning("mail %s (%s): %s", claimed.mail_id, claimed.kind, failure.error_class)
+        why = {"error_class": failure.error_class, "error": failure.words}
+        if failure.meaning == "us":
+            release(self.connection, claimed, **why)
+            raise MailError(
+                f"the mail server does not take our mail: {failure.words}. Mails wait; see PRAMAAN_SMTP_URL "
+                "and PRAMAAN_MAIL_FROM"
+            )
+        overdue = _overdue(claimed) if failure.meaning == "later" else None
+        if failure.meaning == "later" and not is_given_up(claimed.attempt, overdue=overdue):
+            wait = backoff(claimed.attempt, overdue=overdue)
+            with self.connection.transaction():
+                if record_retry(self.connection, claimed, left=left, wait=wait, **why):
+                    delivery.waits(self.connection, claimed, **why)
+            return "retried"
+        with self.connection.transaction():
+            if record_failed(self.connection, claimed, left=left, **why):
+                delivery.failed(self.connection, claimed, **why)
+        return "failed"
+
+
+def _overdue(claimed: Claimed) -> timedelta | None:
+    """For how long a mail that was promised was late when it was tried; None for others. Of content that was
+    read before, as all is that may be sent later.
+    """
+    due_by = KINDS[claimed.kind].model_validate(claimed.content).due_by
+    return claimed.attempted_at - due_by if due_by else None

@@ -1,0 +1,74 @@
+"""Passwords at rest and links to files, under keys of the home.
+
+A password is needed until the file is built; until then it lies in the database encrypted (Fernet: AES-128-CBC
+with HMAC-SHA-256), so that a copy of the database tells nobody. A link says which report it is of and for
+whom, signed and dated; it needs no sign-in, and expires.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from pramaan.errors import HostError
+
+__all__ = ["LINK_LIFE", "ReportKey"]
+
+LINK_LIFE: Final = timedelta(days=7)
+
+_SALT: Final = "pramaan.reports.link"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportKey:
+    """The home's key for reports, never printed."""
+
+    key: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> "ReportKey":
+        """Raises HostError when the key is missing."""
+        try:
+            return cls(path.read_bytes())
+        except OSError as error:
+            raise HostError(
+                f"the key for reports {path} cannot be read; restore it from your backup, or run `pramaan up`"
+            ) from error
+
+    def encrypt(self, password: str) -> bytes:
+        """A password that only `decrypted` with this key tells."""
+        from cryptography.fernet import Fernet
+
+        return Fernet(self._fernet_key()).encrypt(password.encode())
+
+    def decrypted(self, encrypted: bytes) -> str:
+        """Raises HostError when it was encrypted with another key."""
+        from cryptography.fernet import Fernet, InvalidToken
+
+        try:
+            return Fernet(self._fernet_key()).decrypt(encrypted).decode()
+        except InvalidToken as error:
+            raise HostError("a report's password was encrypted with another key than this home's") from error
+
+    def link_token(self, request_id: UUID, *, requested_by: str) -> str:
+        """What stands in the link to a report's file."""
+        return self._links().dumps([str(request_id), requested_by])
+
+    def linked(self, token: str) -> tuple[UUID, str] | None:
+        """Which report a link leads to, and for whom it was made; None when it is none of ours or expired."""
+        try:
+            request_id, requested_by = self._links().loads(token, max_age=int(LINK_LIFE.total_seconds()))
+            return UUID(request_id), str(requested_by)
+        except (BadData, ValueError, TypeError, AttributeError):
+            return None
+
+    def _links(self) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(self.key, salt=_SALT, signer_kwargs={"digest_method": hashlib.sha256})
+
+    def _fernet_key(self) -> bytes:
+        return base64.urlsafe_b64encode(hashlib.sha256(b"pramaan report password" + self.key).digest())

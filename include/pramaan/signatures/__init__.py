@@ -1,0 +1,1 @@
+"""Signature images: accepted formats, cleaned SVG, one stored form."""

@@ -77,7 +77,7 @@ class _Fact:
 def gather_people(
     *, people: int = 0, waves: int = 1, seed: int = 0, renamed: float = 0.0, label: str = "p"
 ) -> People:
-    """A people of so many people; the same seed gives the same one.
+    """A group of so many people; the same seed gives the same group.
 
     The first wave brings a third of them, so that there is load from the beginning. A share `renamed` gets
     another name in a later wave, which is printed or comes too late for that. Two groups with different

@@ -34,7 +34,8 @@ def downloads(world: World) -> int:
 
 def link_to(world: World, request_id: UUID, *, requested_by: str = "mentor_t") -> str:
     """The link as it stands in the mail."""
-    return f"/reports/file?token={report_service_of(world).key.link_token(request_id, requested_by=requested_by)}"
+    token = report_service_of(world).key.link_token(request_id, requested_by=requested_by)
+    return f"/reports/file?token={token}"
 
 
 # Asking

@@ -6,7 +6,7 @@ what ends it by itself is the certificate's fault, what kills both proves nothin
 
     python -m pramaan.certificates.isolated_renderer
 
-reads a RenderConfig and then Jobs, and answers each (the first with None, when it stands ready). Both ends are
+reads a RenderConfig and then Jobs, and answers each (the first with None, when it is ready). Both ends are
 this file, so they speak pickle.
 """
 

@@ -75,8 +75,8 @@ def refuse_after_too_many(crash_count: int) -> None:
     if crash_count >= _CRASHES_THAT_REFUSE:
         raise FeedError(
             "reader_died",
-            f"{crash_count} loaders died while they had the file. None of it is loaded; if they were killed for "
-            "other reasons, send it again",
+            f"{crash_count} loaders died while they had the file. None of it is loaded; if they were killed "
+            "for other reasons, send it again",
         )
 
 

@@ -1,4 +1,4 @@
-"""The contract as SQL for DuckDB, generated from a feed's specification: values typed, rules validated in order.
+"""The contract as SQL for DuckDB, generated from a feed's specification: typed values, and rules in order.
 
 Nothing is repaired: a value that would have to be guessed is a broken row.
 """

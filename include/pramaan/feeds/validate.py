@@ -1,7 +1,7 @@
 """Checks chunks against their feed's contract and gives their values the warehouse's types, in DuckDB.
 
-Every rule is validated for every row; a row is rejected for the first rule it breaks, in the order of the feed's
-columns.
+Every rule is checked for every row; a row is rejected for the first rule it breaks, in the order of the
+feed's columns.
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ class Checked:
 
 @contextmanager
 def open_validator() -> Iterator[duckdb.DuckDBPyConnection]:
-    """What validates rows, for the block: DuckDB without files, network or extensions. It takes longer to start
+    """A DuckDB connection that validates rows, without files, network or extensions. It takes longer to start
     than to validate a small file, so the files of a run share it, one after the other.
     """
     validate = duckdb.connect(

@@ -123,8 +123,8 @@ def send_due(
 ) -> Sent:
     """Send what is due of these kinds for so many `seconds`, up to the `mails_per_minute` that all senders of
     them together may take; never waits. Notices to the team go first, large files last for a while, and those
-    of more than `most_bytes` not at all. `deliveries`, by kind. A mail that is not handed over well before its
-    `lease` ends is broken off.
+    of more than `most_bytes` not at all. `deliveries`, by kind. A mail that is not handed over well before
+    its `lease` ends is broken off.
 
     Safe to repeat and safe in several processes at once. The connection commits by itself, so that what was
     handed over stays recorded whatever comes after.

@@ -1,7 +1,7 @@
 """What a load looks like as a whole: a suite of expectations per feed, a verdict per load, and Data Docs.
 
-The loader validates rows, one by one, and quarantines what breaks the contract. Here a load is validated as a whole
-by what no single row can tell: half the names missing, ids of another system, last year's export.
+The loader validates rows, one by one, and quarantines what breaks the contract. Here a load is validated as a
+whole, by what no single row can tell: half the names missing, ids of another system, last year's export.
 
     waiting     which loads have no verdict yet; knows no Great Expectations, so that asking is cheap
     limits      how much of what is let pass, and why

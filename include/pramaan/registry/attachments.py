@@ -1,8 +1,8 @@
 """Attachments: certificates asserted to courses, each version in force for an interval (table
 `registry.attachments`).
 
-Here are their rows. Who may change them and how, says `pramaan.registry.attachment_changes`; what a new version of an
-issuer does to them, `pramaan.registry.issuer_versioning`.
+This module reads and writes their rows. `pramaan.registry.attachment_changes` decides who may change them and
+how; `pramaan.registry.issuer_versioning` what a new version of an issuer does to them.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Pages as they are kept on disk: what the compiled engine fills, as plain values, and what they follow from.
 
-Two kinds of files: a page's fixed layer, which is its fixed layer ready-made; and its areas' places, one file for
-each language and size that texts were set in.
+Two kinds of files: a page's fixed layer, as ready-made PDF objects; and the places of its areas, one
+file for each language and size that texts were set in.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """Passwords at rest and links to files, under keys of the home.
 
-A password is needed until the file is built; until then it lies in the database encrypted (Fernet: AES-128-CBC
-with HMAC-SHA-256), so that a copy of the database tells nobody. A link says which report it is of and for
-whom, signed and dated; it needs no sign-in, and expires.
+A password is needed until the file is built; until then it is stored in the database encrypted (Fernet:
+AES-128-CBC with HMAC-SHA-256), so that a copy of the database does not reveal it. A link names its report and
+the person it is for, is signed and dated, needs no sign-in, and expires.
 """
 
 import base64

@@ -168,7 +168,7 @@ def may_still_have(connection: "Connection", request: ReportRequest) -> bool:
 
 
 def require_batch(connection: "Connection", requester: Requester, batch_id: str) -> None:
-    """Raises ReportError `batch_not_found` for a batch that is not known, or that the requester may not see."""
+    """Raises ReportError `batch_not_found` for a batch that is unknown, or that the requester may not see."""
     # Postgres has no text with this character.
     known = (
         "\x00" not in batch_id

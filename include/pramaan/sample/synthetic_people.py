@@ -1,4 +1,4 @@
-"""The people: seeded learners around the scenarios, each with a plan whose outcome is known from the start."""
+"""Seeded learners around the scenarios, each with a plan whose outcome is known from the start."""
 
 import random
 from collections.abc import Sequence

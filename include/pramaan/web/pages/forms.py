@@ -1,8 +1,8 @@
 """Forms: the proof of where one comes from, and what it may say.
 
 A browser sends its cookies along with whatever another site has it send, so a cookie alone proves nothing.
-Every form carries a csrf_token that only a page of ours could have given to this user; and a browser that says
-where a form comes from must say: from here.
+Every form carries a CSRF token that only a page of ours could have given to this user; and a browser that
+says where a form comes from must name this site.
 """
 
 import unicodedata
@@ -60,7 +60,7 @@ class CsrfTokens:
         return self._serializer(purpose).dumps(self.username)
 
     def require(self, purpose: Purpose, csrf_token: str) -> None:
-        """Raises ProblemError 403 `form_expired` unless the csrf_token was given to this user for this, lately."""
+        """Raises ProblemError 403 `form_expired` unless the token was given to this user for this, lately."""
         try:
             sealed_for = self._serializer(purpose).loads(csrf_token, max_age=_VALID_SECONDS)
         except BadData:

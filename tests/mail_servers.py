@@ -20,10 +20,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from pramaan.certificates.mails import CertificateIssued
 from pramaan.database.connect import Connection
 from pramaan.mail.addresses import Sender
 from pramaan.mail.ledger import Mail, queue_mail
-from pramaan.mail.messages import CertificateIssued
 
 __all__ = [
     "SENDER",

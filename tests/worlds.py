@@ -13,7 +13,6 @@ import psycopg
 from pydantic import SecretStr
 
 from pramaan.bench.scratch import free_port_base
-from pramaan.certificates.bundled import kept_template
 from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.feeds.landing import Landing
 from pramaan.host.platform import ensure_database
@@ -21,6 +20,7 @@ from pramaan.host.postgres import superuser_database_url
 from pramaan.pipeline import Decided, Pipeline
 from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
+from pramaan.registry.bundled_templates import kept_template
 from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.settings import Settings

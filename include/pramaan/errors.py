@@ -14,6 +14,7 @@
     ├── RenderError           one certificate cannot be rendered: permanent
     ├── StoreError            the object store refused or failed: transient
     ├── MailError             the mail server cannot be reached, or refuses us; mails wait
+    ├── MailFilesError        the files of a mail are gone for good: permanent
     └── UnknownLanguageError  a language that we have no texts in
 
 A message says what happened, to which key, and what to do about it. It never carries personal data.
@@ -26,6 +27,7 @@ __all__ = [
     "HostError",
     "LoadError",
     "MailError",
+    "MailFilesError",
     "PipelineBusyError",
     "PramaanError",
     "RegistryError",
@@ -130,6 +132,14 @@ class StoreError(PramaanError):
 
 class MailError(PramaanError):
     """The mail server cannot be reached, or does not want us; what is to be sent waits."""
+
+
+class MailFilesError(PramaanError):
+    """The files of a mail cannot be had any more, so it will never be sent with them; `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class UnknownLanguageError(PramaanError):

@@ -1,18 +1,46 @@
 """Tells the implementation team which feeds have stopped coming: one mail a day."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from pramaan.database.connect import connect
 from pramaan.mail.addresses import Sender, addresses_in
 from pramaan.mail.ledger import queue_mail
-from pramaan.mail.messages import OverdueFeed, StaleFeeds
+from pramaan.mail.messages import Content, Line
 from pramaan.registry.grants import team_addresses
 from pramaan.settings import Settings
 from pramaan.warehouse.freshness import StaleFeed, stale_feeds
 
-__all__ = ["in_words", "tell_of_stale_feeds"]
+__all__ = ["OverdueFeed", "StaleFeeds", "in_words", "tell_of_stale_feeds"]
+
+
+class OverdueFeed(BaseModel):
+    """A feed that has not come for longer than it should."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    feed: Line
+    loaded_at: AwareDatetime
+    days: int
+    allowed_days: int
+    is_error: bool
+
+    @property
+    def came_at(self) -> str:
+        """When it last came, as our logs write instants."""
+        return f"{self.loaded_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+class StaleFeeds(Content):
+    """To the implementation team, in English: feeds have stopped coming."""
+
+    kind: ClassVar[str] = "stale_feeds"
+
+    feeds: Annotated[tuple[OverdueFeed, ...], Field(min_length=1)]
 
 
 def tell_of_stale_feeds(settings: Settings, *, url: str, now: datetime) -> Sequence[StaleFeed]:

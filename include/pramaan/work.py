@@ -6,11 +6,11 @@ from typing import Literal, get_args
 from pramaan.certificates.work import UNASKED, UNISSUED
 from pramaan.database.work import WorkSource
 from pramaan.feeds.work import files_waiting
-from pramaan.mail.dispatch import NOTICES
 from pramaan.quality.waiting import UNCHECKED
 from pramaan.reports.service import ReportService
 from pramaan.settings import Settings
 from pramaan.stages.loading import FACT_FEEDS, TELEMETRY_FEEDS
+from pramaan.stages.mailing import DUE_NOTICES
 from pramaan.warehouse.work import UNDECIDED
 
 __all__ = ["WORK", "Work", "work_sources"]
@@ -32,5 +32,5 @@ def work_sources(settings: Settings, *, url: str) -> Mapping[Work, Sequence[Work
         "loads": (UNCHECKED,),
         "holds": (UNASKED,),
         "reports": (WorkSource("reports", ReportService(settings, url=url).poll),),
-        "mail": (NOTICES,),
+        "mail": (DUE_NOTICES,),
     }

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from chaos.people import COURSES, Key, People
 
-from pramaan.certificates.bundled import kept_template
 from pramaan.database.connect import Connection
 from pramaan.feeds.landing import Landing
 from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
+from pramaan.registry.bundled_templates import kept_template
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.settings import Settings
 from worlds import LONG_AGO, TESTER, store_files, store_root

@@ -16,23 +16,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mail_servers import SENDER, certificate_issued, content_of
+from pramaan.certificates.mails import HeldCourse, HoldNotice
+from pramaan.freshness import OverdueFeed, StaleFeeds
 from pramaan.localisation import LANGUAGES
 from pramaan.mail.addresses import Sender
-from pramaan.mail.ledger import Claimed
-from pramaan.mail.messages import (
-    KINDS,
-    Content,
-    HeldCourse,
-    HoldNotice,
-    MailFile,
-    OverdueFeed,
-    ProgressReport,
-    ReportFailed,
-    ReportLate,
-    StaleFeeds,
-    compose,
-    encoded_bytes,
-)
+from pramaan.mail.ledger import ClaimedMail
+from pramaan.mail.messages import Content, MailFile, compose, encoded_bytes
+from pramaan.reports.mails import ProgressReport, ReportFailed, ReportLate
+from pramaan.stages.mailing import ALL_MAILS
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "mail"
 HEADERS = ["From", "To", "Reply-To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version"]
@@ -108,10 +99,10 @@ def report(**changed: object) -> ProgressReport:
     return ProgressReport.model_validate(REPORT | changed)
 
 
-def claimed(content: Content, *, language: str = "en", to: str = "asha@example.org") -> Claimed:
+def claimed(content: Content, *, language: str = "en", to: str = "asha@example.org") -> ClaimedMail:
     """A mail as a sender claims it."""
     mail = content.mail(subject_key="key", recipients=(to,), language=language)
-    return Claimed(
+    return ClaimedMail(
         mail_id=1,
         kind=mail.kind,
         subject_key=mail.subject_key,
@@ -125,9 +116,20 @@ def claimed(content: Content, *, language: str = "en", to: str = "asha@example.o
     )
 
 
-def sent(mail: Claimed, *, sender: Sender = SENDER, files: Sequence[MailFile] = ()) -> EmailMessage:
+def composed(
+    mail: ClaimedMail,
+    *,
+    sender: Sender = SENDER,
+    public_url: str = "http://x",
+    files: Sequence[MailFile] = (),
+) -> bytes:
+    """The message of a mail."""
+    return compose(mail, kind=ALL_MAILS[mail.kind], sender=sender, public_url=public_url, files=files)
+
+
+def sent(mail: ClaimedMail, *, sender: Sender = SENDER, files: Sequence[MailFile] = ()) -> EmailMessage:
     """The mail as it is read by whoever gets it."""
-    content = compose(mail, sender=sender, public_url="https://x.example/pramaan", files=files)
+    content = composed(mail, sender=sender, public_url="https://x.example/pramaan", files=files)
     content.decode("ascii")
     return cast(EmailMessage, message_from_bytes(content, policy=default))
 
@@ -292,21 +294,14 @@ def test_a_report_that_is_late_without_an_error_says_that() -> None:
 
 
 def test_the_same_report_gives_the_same_bytes() -> None:
-    one, two = (
-        compose(claimed(report()), sender=SENDER, public_url="http://x", files=[ZIP]) for _ in range(2)
-    )
+    one, two = (composed(claimed(report()), files=[ZIP]) for _ in range(2))
     assert one == two
 
 
 @pytest.mark.parametrize("file_bytes", [0, 1, 56, 57, 58, 5 * 57])
 def test_it_is_known_how_much_room_a_file_takes(file_bytes: int) -> None:
     one, other = (
-        compose(
-            claimed(report()),
-            sender=SENDER,
-            public_url="http://x",
-            files=[MailFile("progress.zip", "application/zip", content)],
-        )
+        composed(claimed(report()), files=[MailFile("progress.zip", "application/zip", content)])
         for content in (b"x" * file_bytes, b"")
     )
     assert len(one) - len(other) == encoded_bytes(file_bytes)
@@ -322,10 +317,10 @@ def test_several_files_each_stay_what_they_are() -> None:
 
 def test_a_file_and_its_message_take_little_more_memory_than_they_are_large() -> None:
     file = MailFile("progress.zip", "application/zip", bytes(15_000_000))
-    compose(claimed(report()), sender=SENDER, public_url="http://x")  # what is kept from then on
+    composed(claimed(report()))  # what is kept from then on
     tracemalloc.start()
     try:
-        message = compose(claimed(report()), sender=SENDER, public_url="http://x", files=[file])
+        message = composed(claimed(report()), files=[file])
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -333,7 +328,7 @@ def test_a_file_and_its_message_take_little_more_memory_than_they_are_large() ->
 
 
 def test_the_same_mail_gives_the_same_bytes() -> None:
-    one, two = (compose(claimed(HOLD), sender=SENDER, public_url="http://x") for _ in range(2))
+    one, two = (composed(claimed(HOLD)) for _ in range(2))
     assert one == two
 
 
@@ -410,14 +405,14 @@ def test_answers_to_no_address_go_to_the_sender(email: str) -> None:
     assert sent(claimed(certificate_issued(issuer_email=email)))["Reply-To"] is None
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_MAILS)
 def test_every_kind_has_its_three_templates_and_no_other(kind: str) -> None:
     names = {path.name for path in (TEMPLATES / kind).iterdir()}
     assert names == {"subject.txt", "mail.txt", "mail.html"}
 
 
 def test_every_template_has_its_kind() -> None:
-    assert {path.name for path in TEMPLATES.iterdir() if path.is_dir()} == KINDS.keys()
+    assert {path.name for path in TEMPLATES.iterdir() if path.is_dir()} == ALL_MAILS.keys()
 
 
 def test_a_template_that_asks_for_what_there_is_not_stops_the_mail(monkeypatch: pytest.MonkeyPatch) -> None:

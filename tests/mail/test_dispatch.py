@@ -10,12 +10,11 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from mail_servers import Temper, free_port, queue, rows, running_server
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import MailError
-from pramaan.mail.dispatch import LINES, NOTICES, Clock, send_round, silent_for
+from pramaan.mail.dispatch import CONNECTIONS, Clock, send_round, silent_for
 from pramaan.mail.ledger import claim_mail, open_sender, retry_failed
-from pramaan.mail.messages import NOTICE_KINDS
 from pramaan.mail.send import Sent
 from pramaan.settings import Settings
-from pramaan.stages.mailing import send_notices
+from pramaan.stages.mailing import DUE_NOTICES, NOTICES, send_notices
 from worlds import database_url
 
 PER_MINUTE = 600
@@ -83,9 +82,10 @@ def test_six_hundred_go_out_within_a_minute_and_the_rest_in_the_next(
             url,
             settings=mailing,
             server_url=f"smtp://127.0.0.1:{port}",
+            kinds=NOTICES,
             seconds=240.0,
             # The server is a thread of this process: it is not to be starved by its clients.
-            lines=1,
+            connections=1,
             clock=minutes.clock(),
         )
 
@@ -95,25 +95,26 @@ def test_six_hundred_go_out_within_a_minute_and_the_rest_in_the_next(
 
 def test_a_slow_server_is_given_several_at_once(mailing: Settings, connection: Connection) -> None:
     """One line alone would never have an answer."""
-    for number in range(3 * LINES):
+    for number in range(3 * CONNECTIONS):
         queue(connection, number)
-    temper = Together(LINES)
+    temper = Together(CONNECTIONS)
 
     with running_server(temper) as port:
         sent = send_round(
             database_url(mailing),
             settings=mailing,
             server_url=f"smtp://127.0.0.1:{port}",
+            kinds=NOTICES,
             seconds=600.0,
         )
 
-    assert sent == Sent(sent=3 * LINES)
-    assert len(temper.taken) == 3 * LINES
+    assert sent == Sent(sent=3 * CONNECTIONS)
+    assert len(temper.taken) == 3 * CONNECTIONS
 
 
 def test_nobody_is_woken_while_somebody_sends(mailing: Settings, connection: Connection) -> None:
     queue(connection)
-    assert list(NOTICES.pending(connection)) == ["mail 1"]
+    assert list(DUE_NOTICES.pending(connection)) == ["mail 1"]
     temper = Held()
 
     with running_server(temper) as port:
@@ -125,12 +126,12 @@ def test_nobody_is_woken_while_somebody_sends(mailing: Settings, connection: Con
         round_.start()
         assert temper.has_one.wait(60)
         queue(connection, 2)
-        assert list(NOTICES.pending(connection)) == []
+        assert list(DUE_NOTICES.pending(connection)) == []
         temper.may_go.set()
         round_.join(60)
 
     assert len(temper.taken) == 2
-    assert list(NOTICES.pending(connection)) == []
+    assert list(DUE_NOTICES.pending(connection)) == []
 
 
 def test_a_server_that_is_away_costs_no_attempt_and_is_left_alone_for_a_while(
@@ -145,8 +146,8 @@ def test_a_server_that_is_away_costs_no_attempt_and_is_left_alone_for_a_while(
     ((attempts, wait),) = rows(connection, "attempts, next_attempt_at - now()")
     assert attempts == 0
     assert timedelta(seconds=30) < wait <= timedelta(minutes=1)
-    assert list(NOTICES.pending(connection)) == []
-    assert silent_for(connection) < timedelta(minutes=1)
+    assert list(DUE_NOTICES.pending(connection)) == []
+    assert silent_for(connection, kinds=NOTICES) < timedelta(minutes=1)
 
     connection.execute("update ops.mails set due_at = now() - interval '2 hours', next_attempt_at = now()")
     with pytest.raises(MailError):
@@ -154,7 +155,7 @@ def test_a_server_that_is_away_costs_no_attempt_and_is_left_alone_for_a_while(
     ((attempts, wait),) = rows(connection, "attempts, next_attempt_at - now()")
     assert attempts == 0
     assert timedelta(minutes=4) < wait <= timedelta(minutes=5)
-    assert silent_for(connection) >= timedelta(hours=2)
+    assert silent_for(connection, kinds=NOTICES) >= timedelta(hours=2)
 
 
 def test_a_server_that_answered_lately_is_not_silent(mailing: Settings, connection: Connection) -> None:
@@ -165,7 +166,7 @@ def test_a_server_that_answered_lately_is_not_silent(mailing: Settings, connecti
         server_url = f"smtp://127.0.0.1:{port}"
         sent = send_notices(mailing, url=database_url(mailing), server_url=lambda: server_url, seconds=60.0)
     assert sent == Sent(retried=1)
-    assert silent_for(connection) < timedelta(minutes=1)
+    assert silent_for(connection, kinds=NOTICES) < timedelta(minutes=1)
 
 
 def test_a_blip_after_a_mail_was_put_off_for_hours_is_a_blip(
@@ -185,26 +186,27 @@ def test_a_blip_after_a_mail_was_put_off_for_hours_is_a_blip(
     away = f"smtp://127.0.0.1:{free_port()}"
     with pytest.raises(MailError):
         send_notices(mailing, url=url, server_url=lambda: away, seconds=1.0)
-    assert silent_for(connection) < timedelta(minutes=1)
+    assert silent_for(connection, kinds=NOTICES) < timedelta(minutes=1)
 
     # Nor does a mail that failed long ago, and that a person tries again, tell of three hours.
     connection.execute("update ops.mails set status = 'failed', error_class = 'x', due_at = queued_at")
     assert retry_failed(connection) == 1
     with pytest.raises(MailError):
         send_notices(mailing, url=url, server_url=lambda: away, seconds=1.0)
-    assert silent_for(connection) < timedelta(minutes=1)
+    assert silent_for(connection, kinds=NOTICES) < timedelta(minutes=1)
 
 
 def test_a_claim_reads_few_rows_however_many_wait_and_the_team_goes_first(connection: Connection) -> None:
     connection.execute(
-        "insert into ops.mails (kind, subject_key, recipients, language, content, message_id) "
+        "insert into ops.mails (kind, subject_key, recipients, language, content, message_id, is_urgent) "
         "select case n when 20000 then 'hold_notice' else 'certificate_issued' end, n::text, "
-        "array['a@example.org'], 'en', '{}', '<' || n || '@example.org>' from generate_series(1, 20000) n"
+        "array['a@example.org'], 'en', '{}', '<' || n || '@example.org>', n = 20000 "
+        "from generate_series(1, 20000) n"
     )
     connection.execute("analyze ops.mails")
     with open_sender(connection) as sender, connection.transaction():
         found = [
-            claim_mail(connection, sender=sender, per_minute=PER_MINUTE, kinds=NOTICE_KINDS) for _ in range(3)
+            claim_mail(connection, sender=sender, per_minute=PER_MINUTE, kinds=NOTICES) for _ in range(3)
         ]
         read = connection.execute(
             "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables "
@@ -228,6 +230,7 @@ def test_while_the_minute_is_full_no_line_is_opened(mailing: Settings, connectio
         database_url(mailing),
         settings=mailing.model_copy(update={"mails_per_minute": 1}),
         server_url="none",
+        kinds=NOTICES,
         seconds=3.0,
         clock=Clock(now=lambda: sum(passed), sleep=passed.append),
     )
@@ -238,5 +241,5 @@ def test_without_a_server_mail_waits_and_wakes_nobody(mailing: Settings, connect
     queue(connection)
     sent = send_notices(mailing, url=database_url(mailing), server_url=lambda: None, seconds=1.0)
     assert sent == Sent(left=1)
-    assert list(NOTICES.pending(connection)) == []
+    assert list(DUE_NOTICES.pending(connection)) == []
     assert rows(connection, "status, attempts") == [("queued", 0)]

@@ -33,9 +33,10 @@ from pramaan.mail.ledger import (
     record_sent,
     retry_failed,
 )
-from pramaan.mail.messages import KINDS, NOTICE_KINDS, REPORT_KINDS
 from pramaan.mail.send import Sent, send_due
+from pramaan.reports.mails import REPORT_MAILS
 from pramaan.settings import Settings
+from pramaan.stages.mailing import ALL_MAILS, NOTICES
 from worlds import database_url
 
 ENOUGH_SECONDS = 60.0
@@ -49,7 +50,7 @@ def send(connection: Connection, port: int, *, lease: timedelta = LEASE, **chang
         connection,
         settings=settings,
         server_url=f"smtp://127.0.0.1:{port}",
-        kinds=tuple(KINDS),
+        kinds=ALL_MAILS,
         seconds=ENOUGH_SECONDS,
         lease=lease,
     )
@@ -265,9 +266,9 @@ def test_each_sender_sees_its_own_kinds_only(connection: Connection) -> None:
     queue(connection, 2)
     connection.execute("update ops.mails set kind = 'from_a_later_version' where subject_key = 'c2'")
 
-    assert count_due(connection, kinds=REPORT_KINDS) == 0
-    postpone_due(connection, kinds=REPORT_KINDS)
-    assert count_due(connection, kinds=NOTICE_KINDS) == 1
+    assert count_due(connection, kinds=REPORT_MAILS) == 0
+    postpone_due(connection, kinds=REPORT_MAILS)
+    assert count_due(connection, kinds=NOTICES) == 1
     with running_server(Temper()) as port:
         assert send(connection, port) == Sent(sent=1)
     assert rows(connection, "status, attempts") == [("sent", 1), ("queued", 0)]
@@ -276,7 +277,7 @@ def test_each_sender_sees_its_own_kinds_only(connection: Connection) -> None:
 def test_what_a_slow_sender_holds_is_free_after_its_lease(connection: Connection) -> None:
     queue(connection)
     with running_server(Temper()) as port, open_sender(connection) as slow:
-        held = claim_mail(connection, sender=slow, per_minute=10, kinds=tuple(KINDS))
+        held = claim_mail(connection, sender=slow, per_minute=10, kinds=ALL_MAILS)
         assert held is not None
         assert send(connection, port) == Sent()
         connection.execute("update ops.mails set lease_expires_at = now() - interval '1 second'")
@@ -291,7 +292,7 @@ def test_what_a_slow_sender_holds_is_free_after_its_lease(connection: Connection
 def test_what_a_killed_sender_held_is_free_after_its_lease(connection: Connection) -> None:
     queue(connection)
     with open_sender(connection) as killed:
-        held = claim_mail(connection, sender=killed, per_minute=10, kinds=tuple(KINDS))
+        held = claim_mail(connection, sender=killed, per_minute=10, kinds=ALL_MAILS)
         assert held is not None
     with running_server(Temper()) as port:
         assert send(connection, port) == Sent(), "its message may be on the line"

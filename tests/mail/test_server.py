@@ -9,10 +9,10 @@ import pytest
 from mail_servers import Temper, make_certificate, queue, rows, running_server, signs_in
 from pramaan.database.connect import Connection
 from pramaan.errors import MailError, SettingsError
-from pramaan.mail.messages import KINDS
 from pramaan.mail.send import Sent, send_due
 from pramaan.mail.server import MailServer
 from pramaan.settings import Settings
+from pramaan.stages.mailing import ALL_MAILS
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
 
 def send(connection: Connection, url: str) -> Sent:
     settings = Settings(mail_from="certificates@example.org")
-    return send_due(connection, settings=settings, server_url=url, kinds=tuple(KINDS), seconds=60.0)
+    return send_due(connection, settings=settings, server_url=url, kinds=ALL_MAILS, seconds=60.0)
 
 
 def with_sign_in(context: ssl.SSLContext) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -15,8 +14,8 @@ import pytest
 from mail_servers import SENDER, Temper, content_of, free_port, queue, rows, running_server
 from pramaan.database.connect import Connection
 from pramaan.errors import MailError, StoreError
-from pramaan.mail.ledger import SMALL_BYTES, Claimed, queue_mail, retry_failed
-from pramaan.mail.messages import KINDS, NOTICE_KINDS, REPORT_KINDS, ProgressReport
+from pramaan.mail.ledger import SMALL_BYTES, ClaimedRequest, queue_mail, retry_failed
+from pramaan.mail.messages import Kinds
 from pramaan.mail.send import Sent, send_due
 from pramaan.mail.smtp_errors import MOST_ATTEMPTS, backoff, is_given_up
 from pramaan.pipeline import Pipeline
@@ -31,9 +30,11 @@ from pramaan.reports.ledger import (
     open_builder,
     record_sent,
 )
+from pramaan.reports.mails import REPORT_MAILS, ProgressReport, ReportLate
 from pramaan.reports.rows import Totals
 from pramaan.reports.sla import tell_of_late_reports
 from pramaan.settings import Settings
+from pramaan.stages.mailing import ALL_MAILS, NOTICES
 from pramaan.store import Store
 from worlds import TESTER, drop_rows, store_files
 
@@ -121,7 +122,7 @@ def send(
     port: int,
     *,
     delivery: ReportDelivery | None = None,
-    kinds: Sequence[str] = REPORT_KINDS,
+    kinds: Kinds = REPORT_MAILS,
     most_bytes: int | None = None,
     **changed: object,
 ) -> Sent:
@@ -323,7 +324,7 @@ def test_an_answer_that_is_lost_brings_the_same_mail_again(
 class Dying(ReportDelivery):
     """Dies between the server's yes and the ledger's."""
 
-    def sent(self, connection: Connection, claimed: Claimed) -> None:
+    def sent(self, connection: Connection, claimed: ClaimedRequest) -> None:
         super().sent(connection, claimed)
         raise SystemExit
 
@@ -477,7 +478,7 @@ def test_a_flood_of_certificates_holds_up_no_report(connection: Connection, stor
     temper = Temper()
     with running_server(temper) as port:
         full = Sent(sent=3, left=2)
-        assert send(connection, store, port, kinds=NOTICE_KINDS, mails_per_minute=3) == full
+        assert send(connection, store, port, kinds=NOTICES, mails_per_minute=3) == full
         assert line(connection, report).status == "building"
         assert send(connection, store, port, mails_per_minute=3) == Sent(sent=1)
     assert line(connection, report).status == "sent"
@@ -496,7 +497,9 @@ def test_of_a_late_report_the_admins_of_its_tenant_learn_where_no_team_is_known(
     assert tell_of_late_reports(connection, team=(), sender=SENDER) == 1
     temper = Temper()
     with running_server(temper) as port:
-        assert send(connection, Store(settings.store_url), port, kinds=("report_late",)) == Sent(sent=1)
+        assert send(connection, Store(settings.store_url), port, kinds={ReportLate.kind: ReportLate}) == Sent(
+            sent=1
+        )
     (message,) = temper.messages
     assert message["To"] == "anywhere@example.org, here@example.org"
     assert "meera" not in str(message)
@@ -508,9 +511,9 @@ def test_whoever_issues_certificates_leaves_reports_alone(
 ) -> None:
     temper = Temper()
     with running_server(temper) as port:
-        assert send(connection, store, port, kinds=NOTICE_KINDS) == Sent()
+        assert send(connection, store, port, kinds=NOTICES) == Sent()
     assert line(connection, built).status == "building"
-    assert set(NOTICE_KINDS) | set(REPORT_KINDS) == KINDS.keys()
+    assert NOTICES.keys() | REPORT_MAILS.keys() == ALL_MAILS.keys()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from psycopg.rows import class_row, dict_row
 
 from feeds.feed_files import file_bytes
 from pramaan.bench.registry_rows import unguarded_registry
-from pramaan.certificates.bundled import kept_template
 from pramaan.certificates.issue import ChunkResult
 from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.errors import StoreError
@@ -32,6 +31,7 @@ from pramaan.lifecycle.issuing import make_due
 from pramaan.pipeline import Decided, Pipeline
 from pramaan.registry import attachment_changes
 from pramaan.registry.attachments import Attachment, Criteria
+from pramaan.registry.bundled_templates import kept_template
 from pramaan.registry.issuers import Issuer, IssuerVersion, record_issuer, set_signature
 from pramaan.settings import Settings
 from pramaan.signatures.images import Signature, check_signature

@@ -10,13 +10,13 @@ from typing import Any, cast
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from pramaan.certificates.bundled import kept_template
 from pramaan.certificates.queue import open_worker
 from pramaan.database.connect import Connection
 from pramaan.lifecycle.issuing import Issued, make_due
 from pramaan.pipeline import Pipeline
 from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
+from pramaan.registry.bundled_templates import kept_template
 from pramaan.registry.grants import Grant, add_grant
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.registry.roles import Role

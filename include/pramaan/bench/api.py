@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from pramaan.bench.measurement import Measurement
 from pramaan.bench.scratch import scratch_pipeline
-from pramaan.certificates.bundled import kept_template
 from pramaan.database.connect import Connection
 from pramaan.errors import HostError
 from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
+from pramaan.registry.bundled_templates import kept_template
 from pramaan.registry.changes import Actor
 from pramaan.registry.grants import Grant, add_grant
 from pramaan.registry.issuers import Issuer, record_issuer

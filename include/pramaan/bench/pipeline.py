@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pramaan.bench.measurement import Measurement
 from pramaan.bench.scratch import scratch_pipeline
-from pramaan.certificates.bundled import kept_template
 from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.errors import SettingsError
 from pramaan.feeds.landing import Landing
 from pramaan.pipeline import Pipeline
 from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
+from pramaan.registry.bundled_templates import kept_template
 from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import Issuer, record_issuer
 

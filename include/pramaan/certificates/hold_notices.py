@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from pramaan.certificates.holds import Hold
+from pramaan.certificates.mails import HeldCourse, HoldNotice
 from pramaan.database.connect import Connection
 from pramaan.mail.addresses import Sender
 from pramaan.mail.ledger import queue_mail
-from pramaan.mail.messages import HeldCourse, HoldNotice
 from pramaan.registry.grants import team_addresses
 
 __all__ = ["queue_hold_notices"]

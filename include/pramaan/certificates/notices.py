@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Final, LiteralString
 
 from pramaan.certificate_fields import printed
+from pramaan.certificates.mails import CertificateIssued
 from pramaan.database.connect import Connection
 from pramaan.mail.addresses import PLAUSIBLE, Sender
 from pramaan.mail.ledger import queue_mails
-from pramaan.mail.messages import CertificateIssued
 
 __all__ = ["queue_issue_notices"]
 

@@ -77,10 +77,10 @@ def attach(
     reason: str | None,
 ) -> None:
     """Assert a certificate to COURSE: whoever completes it from then on earns it."""
-    from pramaan.certificates.bundled import vetted_template
     from pramaan.cli.context import open_pipeline, operator
     from pramaan.registry import attachment_changes
     from pramaan.registry.attachments import Criteria
+    from pramaan.registry.bundled_templates import vetted_template
 
     begin = _since(valid_from, reason)
     pipeline = open_pipeline()

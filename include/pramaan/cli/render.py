@@ -136,7 +136,7 @@ def _signature(path: Path | None) -> bytes | None:
 
 def named_template(name: str) -> "Template":
     """A bundled template by its id, or the one in a folder. Raises TemplateError."""
-    from pramaan.certificates.bundled import TEMPLATES
+    from pramaan.registry.bundled_templates import TEMPLATES
     from pramaan.rendering.template import list_templates, load_template
 
     known = list_templates(TEMPLATES)

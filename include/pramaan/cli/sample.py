@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from pramaan.certificates.bundled import kept_template
 from pramaan.cli.console import print_table, progress, step
 from pramaan.cli.registry import read_issuer
 from pramaan.database.connect import Connection
@@ -16,6 +15,7 @@ from pramaan.feeds.spec import FEEDS
 from pramaan.pipeline import Pipeline
 from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
+from pramaan.registry.bundled_templates import kept_template
 from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import record_issuer
 from pramaan.sample import SAMPLE_ATTACHMENTS, SampleSummary, write_sample

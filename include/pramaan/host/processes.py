@@ -1,51 +1,74 @@
-"""Which processes of this machine are ours, read from `/proc`, and how they are ended.
+"""The processes of this machine that belong to a home, and how they are ended.
 
-A process of ours is known by its working folder, which only we use: children inherit it, and it survives what
-Airflow and Postgres do to their command line and environment. What holds a terminal, such as the shell of a
-person who looks around there, is spared, and so are we and our ancestors.
+A process belongs to a home by its working folder, which nothing else uses: children inherit it, and it
+survives what Airflow and Postgres do to their command line and environment. Processes with a terminal, such as
+the shell of a person who looks around there, are spared, and so are this process and its ancestors.
 """
 
-import contextlib
 import os
 import signal
 import time
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import psutil
 
 __all__ = ["Process", "descendants", "end", "is_running", "list_processes", "working_in"]
 
 _POLL_SECONDS: Final = 0.02
+_ATTRIBUTES: Final = ("ppid", "terminal", "cwd", "exe", "cmdline", "status")
+_ENDED: Final = frozenset({psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})
+"""Ended, and waits only for its parent to notice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A running process; id and start together name it for ever, whoever gets its id next."""
+    """A running process as it was found; `handle` tells it from a later process with the same id."""
 
-    pid: int
-    parent_pid: int
-    started_ticks: int
-    has_terminal: bool
-    folder: Path | None
-    program: str
-    arguments: tuple[str, ...]
+    handle: psutil.Process
+    parent_pid: int = field(compare=False)
+    has_terminal: bool = field(compare=False)
+    folder: Path | None = field(compare=False)
+    program: str = field(compare=False)
+    arguments: tuple[str, ...] = field(compare=False)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.handle.pid
+
+    @classmethod
+    def of(cls, handle: psutil.Process, found: Mapping[str, Any]) -> "Process":
+        """The record of a process with these attributes; None stands for what we may not read."""
+        return cls(
+            handle=handle,
+            parent_pid=found["ppid"],
+            has_terminal=found["terminal"] is not None,
+            folder=Path(found["cwd"]) if found["cwd"] else None,
+            program=Path(found["exe"] or "").name,
+            arguments=tuple(found["cmdline"] or ()),
+        )
 
 
 def list_processes() -> list[Process]:
-    """Every running process; of other accounts' without folder and program, unless we are root."""
-    found = (_read(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return [process for process in found if process is not None]
+    """Every running process; those of other accounts without folder and program, unless we are root."""
+    return [
+        Process.of(handle, handle.info)
+        for handle in psutil.process_iter(_ATTRIBUTES)
+        if handle.info["status"] not in _ENDED
+    ]
 
 
 def working_in(folders: Collection[Path], *, program: str = "") -> list[Process]:
-    """The processes of ours whose working folder is one of `folders`, and whose program begins so."""
+    """The processes whose working folder is one of `folders`, and whose program begins so."""
     places = {folder.resolve() for folder in folders}
-    everything = list_processes()
-    spared = _ancestors(os.getpid(), everything)
+    spared = {os.getpid(), *(ancestor.pid for ancestor in psutil.Process().parents())}
     return [
         process
-        for process in everything
+        for process in list_processes()
         if process.folder in places
         and process.pid not in spared
         and not process.has_terminal
@@ -54,20 +77,22 @@ def working_in(folders: Collection[Path], *, program: str = "") -> list[Process]
 
 
 def descendants(pid: int) -> list[Process]:
-    """Children of `pid`, their children and so on."""
-    everything = list_processes()
-    family = {pid}
-    found: list[Process] = []
-    while new := [p for p in everything if p.parent_pid in family and p.pid not in family]:
-        found += new
-        family |= {process.pid for process in new}
+    """Children of `pid`, their children and so on; none when it has ended."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for handle in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                attributes = handle.as_dict(_ATTRIBUTES)
+                if attributes["status"] not in _ENDED:
+                    found.append(Process.of(handle, attributes))
     return found
 
 
 def is_running(process: Process) -> bool:
-    """Whether this very process, not a later one of the same id, still runs."""
-    now = _read(process.pid)
-    return now is not None and now.started_ticks == process.started_ticks
+    """Whether this very process, not a later one with the same id, still runs."""
+    with suppress(psutil.NoSuchProcess):
+        return process.handle.is_running() and process.handle.status() not in _ENDED
+    return False
 
 
 def end(
@@ -77,49 +102,11 @@ def end(
     remaining = list(processes)
     for which, seconds in ((first, grace_seconds), (last, 5.0)):
         for process in remaining:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if is_running(process):
-                    os.kill(process.pid, which)
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                process.handle.send_signal(which)
         deadline = time.monotonic() + seconds
+        # Not psutil's `wait_procs`: to it, what has ended still runs while its parent has not noticed.
         while remaining := [process for process in remaining if is_running(process)]:
             if time.monotonic() > deadline:
                 break
             time.sleep(_POLL_SECONDS)
-
-
-def _ancestors(pid: int, everything: list[Process]) -> set[int]:
-    parents = {process.pid: process.parent_pid for process in everything}
-    chain = {pid}
-    while (pid := parents.get(pid, 0)) > 1:
-        chain.add(pid)
-    return chain
-
-
-def _read(pid: int) -> Process | None:
-    """None when it is gone, or ended and only waits for its parent to notice."""
-    folder = Path("/proc") / str(pid)
-    try:
-        fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
-        arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, parent_pid, terminal, started_ticks = fields[0], int(fields[1]), int(fields[4]), int(fields[19])
-    if state in {"Z", "X"}:
-        return None
-    program = _link(folder / "exe")
-    return Process(
-        pid=pid,
-        parent_pid=parent_pid,
-        started_ticks=started_ticks,
-        has_terminal=terminal != 0,
-        folder=_link(folder / "cwd"),
-        program=program.name if program else "",
-        arguments=tuple(arguments),
-    )
-
-
-def _link(path: Path) -> Path | None:
-    try:
-        return Path(str(path.readlink()).removesuffix(" (deleted)"))
-    except OSError:
-        return None

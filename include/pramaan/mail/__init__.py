@@ -2,12 +2,14 @@
 
     addresses    which addresses can be written to; how they are shown to people who need not know them
     ledger       the rows: queued, claimed, sent, tried again, failed
-    messages     a kind of mail and its content -> subject, text and HTML, in the recipient's language
-    refusals     what a server's no means: later, never, or that it does not want us
-    server       the address of a mail server, and the line to it (yagmail)
-    hand_over    sends what is due
+    messages     the content of a mail -> subject, text and HTML, in the recipient's language; the kinds of
+                 mail stand in the packages that queue them
+    smtp_errors  what an SMTP error means: try later, never, or the server refuses all our mail
+    server       the address of a mail server, and the connection to it (yagmail)
+    send         sends what is due over one connection
+    dispatch     sends what is due over several connections, within the rate limit
 
-Whoever has something to tell queues a mail in the transaction that makes it true; nobody sends by themselves.
-A mail is queued once, by its kind and what it is about. It goes out at least once: a sender that dies between
-the server's yes and its own note of it has the mail sent again, under the same Message-ID.
+A package that has something to tell queues a mail in the transaction that makes it true, and never sends it
+itself. A mail is queued once, by its kind and subject. It is sent at least once: when a sender dies between
+the server's acceptance and recording it, the mail is sent again under the same Message-ID.
 """

@@ -1,11 +1,11 @@
-"""Sends notices until none is due: what the DAG `send_mail` and the foreground call.
+"""Sends mails until none is due: what the DAG `send_mail` and the foreground call.
 
-Several lines to the server work at once, so that one which takes a few tenths of a second for each mail is
-still given as many a minute as it may. When the minute is full, the round waits for room.
+Several connections to the server work at once, so that a server which takes a few tenths of a second for each
+mail still gets as many a minute as it may. When the minute is full, the round waits for room.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Final, LiteralString, cast
 from pramaan.database.connect import Connection, connect
 from pramaan.database.work import WorkSource
 from pramaan.mail.ledger import count_due, has_room, newest_due
-from pramaan.mail.messages import NOTICE_KINDS
+from pramaan.mail.messages import Kinds
 from pramaan.mail.send import Sent, send_due
 
 if TYPE_CHECKING:
     from pramaan.settings import Settings
 
-__all__ = ["NOTICES", "Clock", "send_round", "silent_for"]
+__all__ = ["Clock", "due_mail", "send_round", "silent_for"]
 
-LINES: Final = 4
+CONNECTIONS: Final = 4
 """At most, to a mail server: it may take 0.4 s for each mail and still be given 600 a minute."""
 
 _SENDER_LOCK: Final = 0x5072616D61616E07
@@ -60,14 +60,18 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
-def _pending(connection: Connection) -> Iterator[str]:
-    newest = newest_due(connection, kinds=NOTICE_KINDS)
-    if newest is not None and not connection.execute(_IS_SOMEBODY_SENDING, {"lock": _SENDER_LOCK}).rowcount:
-        yield f"mail {newest}"
+def due_mail(kinds: Collection[str]) -> WorkSource:
+    """The mails of these kinds that are due while nobody sends any."""
 
+    def pending(connection: Connection) -> Iterator[str]:
+        newest = newest_due(connection, kinds=kinds)
+        if (
+            newest is not None
+            and not connection.execute(_IS_SOMEBODY_SENDING, {"lock": _SENDER_LOCK}).rowcount
+        ):
+            yield f"mail {newest}"
 
-NOTICES: Final = WorkSource("mail", _pending)
-"""Notices that are due while nobody sends any."""
+    return WorkSource("mail", pending)
 
 
 def send_round(
@@ -75,13 +79,14 @@ def send_round(
     *,
     settings: "Settings",
     server_url: str,
-    kinds: Sequence[str] = NOTICE_KINDS,
+    kinds: Kinds,
     seconds: float,
-    lines: int = LINES,
+    connections: int = CONNECTIONS,
     clock: Clock = Clock(),
 ) -> Sent:
-    """Send what is due of these kinds over so many `lines` and for so many `seconds`, or until nothing is, up
-    to the `mails_per_minute` that all senders of them together may take; waits while the minute is full.
+    """Send what is due of these kinds over so many `connections` and for so many `seconds`, or until nothing
+    is due, up to the `mails_per_minute` that all senders of them together may take; waits while the minute is
+    full.
 
     Safe to repeat and safe in several processes at once: a mail is one sender's, and its own transaction. A
     mail that is under way when the time is over is still handed over.
@@ -98,12 +103,12 @@ def send_round(
                 continue
 
             def send(seconds: float = left) -> Sent:
-                with connect(url, application="pramaan mail") as line:
+                with connect(url, application="pramaan mail") as own:
                     return send_due(
-                        line, settings=settings, server_url=server_url, kinds=kinds, seconds=seconds
+                        own, settings=settings, server_url=server_url, kinds=kinds, seconds=seconds
                     )
 
-            portion = _on_lines(min(lines, due), send)
+            portion = _on_connections(min(connections, due), send)
             done = replace(
                 done,
                 sent=done.sent + portion.sent,
@@ -115,7 +120,7 @@ def send_round(
         return replace(done, left=count_due(connection, kinds=kinds))
 
 
-def silent_for(connection: Connection, *, kinds: Sequence[str] = NOTICE_KINDS) -> timedelta:
+def silent_for(connection: Connection, *, kinds: Collection[str]) -> timedelta:
     """For how long the mail server has answered nobody while mail was due; no time when none is.
 
     Whoever found it away has given the attempt back, so that the newest one was answered.
@@ -134,8 +139,8 @@ def _at_work(connection: Connection) -> Iterator[None]:
             connection.execute("select pg_advisory_unlock_shared(%s)", (_SENDER_LOCK,))
 
 
-def _on_lines(count: int, send: Callable[[], Sent]) -> Sent:
-    """What `count` lines at once sent; raises what one of them raised, once all have ended.
+def _on_connections(count: int, send: Callable[[], Sent]) -> Sent:
+    """What `count` connections at once sent; raises what one of them raised, once all have ended.
 
     In threads that die with the process: one that is told to end does not wait for a slow server.
     """

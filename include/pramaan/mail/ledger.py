@@ -6,7 +6,7 @@ one at a time, so that a sender that dies holds up one mail only, and only until
 once its cause is mended.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from pramaan.mail.addresses import Sender, is_sendable, masked
 __all__ = [
     "LEASE",
     "SMALL_BYTES",
-    "Claimed",
+    "ClaimedMail",
     "Mail",
     "UnsentMail",
     "claim_mail",
@@ -60,9 +60,9 @@ _RATE_LOCK: Final = 0x5072616D61616E04
 _UUID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 _INSERT: LiteralString = """
-    insert into ops.mails (kind, subject_key, recipients, language, content, message_id)
+    insert into ops.mails (kind, subject_key, recipients, language, content, is_urgent, message_id)
     select
-        kind, subject_key, recipients, language, content,
+        kind, subject_key, recipients, language, content, %(is_urgent)s,
         '<' || case
             when subject_key ~ %(uuid)s then kind || '.' || subject_key
             else left(encode(sha256(convert_to(kind || E'\\n' || subject_key, 'UTF8')), 'hex'), 32)
@@ -86,8 +86,8 @@ _QUEUE: Final = LeaseQueue(
     ends_with_session=False,
 )
 
-# The team is told first. The words of the index `mails_urgent`.
-_IS_URGENT: LiteralString = "item.kind in ('hold_notice', 'report_late')"
+# The condition of the index `mails_urgent`.
+_IS_URGENT: LiteralString = "item.is_urgent"
 
 _LATELY: LiteralString = """
     select count(*) from ops.mails as lately
@@ -124,8 +124,6 @@ _CLAIM_WITH_FILE: LiteralString = _claim_statement(
         {_LONGEST_DUE}
     """,
 )
-
-_BRINGS_FILE: Final = "progress_report"
 
 # Only whoever holds the newest claim may say what became of it: its number of attempts tells.
 
@@ -166,6 +164,7 @@ class Mail:
     recipients: tuple[str, ...] = field(repr=False)
     language: str
     content: Mapping[str, object] = field(repr=False)
+    is_urgent: bool = False
 
     def __post_init__(self) -> None:
         if not self.recipients or not all(is_sendable(one) for one in self.recipients):
@@ -190,7 +189,7 @@ class UnsentMail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class ClaimedMail:
     """A mail that this sender is to hand over now, for the `attempt`th time."""
 
     mail_id: int
@@ -217,11 +216,16 @@ def queue_mail(connection: Connection, mail: Mail, *, sender: Sender) -> bool:
         "language": mail.language,
         "content": Jsonb(dict(mail.content)),
     }
-    return queue_mails(connection, _ONE, values, sender=sender) == 1
+    return queue_mails(connection, _ONE, values, sender=sender, is_urgent=mail.is_urgent) == 1
 
 
 def queue_mails(
-    connection: Connection, query: LiteralString, values: Mapping[str, object], *, sender: Sender
+    connection: Connection,
+    query: LiteralString,
+    values: Mapping[str, object],
+    *,
+    sender: Sender,
+    is_urgent: bool = False,
 ) -> int:
     """Queue a mail for each row of a query (kind, subject_key, recipients, language, content), in the
     caller's transaction; returns how many are new.
@@ -232,21 +236,22 @@ def queue_mails(
     """
     statement = _INSERT.format(query=query)
     try:
-        return connection.execute(statement, {**values, "mail_host": sender.host, "uuid": _UUID}).rowcount
+        more = {"mail_host": sender.host, "uuid": _UUID, "is_urgent": is_urgent}
+        return connection.execute(statement, {**values, **more}).rowcount
     except errors.IntegrityError as error:
         refused = error.diag.constraint_name or error.diag.column_name
     # Outside of the handler: what the server says in detail is the row, and would be logged with this.
     raise ValueError(f"a mail cannot be queued: ops.mails refuses it by {refused}")
 
 
-def count_due(connection: Connection, *, kinds: Sequence[str]) -> int:
+def count_due(connection: Connection, *, kinds: Collection[str]) -> int:
     """How many mails of these kinds are due and held by no sender."""
     query: LiteralString = f"select count(*) from ops.mails as item where {_QUEUE.free}"  # noqa: S608 - our own words
     row = connection.execute(query, {"kinds": list(kinds), "holders": _QUEUE.holders}).fetchone()
     return cast(tuple[int], row)[0]
 
 
-def newest_due(connection: Connection, *, kinds: Sequence[str]) -> int | None:
+def newest_due(connection: Connection, *, kinds: Collection[str]) -> int | None:
     """The id of the newest mail of these kinds that is due and held by no sender; None when none is."""
     query: LiteralString = f"select max(mail_id) from ops.mails as item where {_QUEUE.free}"  # noqa: S608 - our own words
     row = connection.execute(query, {"kinds": list(kinds), "holders": _QUEUE.holders}).fetchone()
@@ -272,7 +277,7 @@ def open_sender(connection: Connection) -> AbstractContextManager[int]:
     return _QUEUE.open_holder(connection)
 
 
-def count_queued(connection: Connection, *, kinds: Sequence[str]) -> int:
+def count_queued(connection: Connection, *, kinds: Collection[str]) -> int:
     """How many mails of these kinds wait, due or not."""
     query = "select count(*) from ops.mails where status = 'queued' and kind = any(%s)"
     row = connection.execute(query, (list(kinds),)).fetchone()
@@ -284,12 +289,14 @@ def claim_mail(
     *,
     sender: int,
     per_minute: int,
-    kinds: Sequence[str],
+    kinds: Collection[str],
+    with_files: bool = False,
     most_bytes: int | None = None,
     lease: timedelta = LEASE,
-) -> Claimed | None:
+) -> ClaimedMail | None:
     """Lease the mail of these kinds that has been due for longest, of those whose file has no more than
-    `most_bytes`; large files give way to small ones for a while. None when none is due, or when all senders
+    `most_bytes`; large files give way to small ones for a while. `with_files`: whether any of these kinds has
+    a file. None when none is due, or when all senders
     together have taken `per_minute` of these kinds within the last minute.
     """
     values = {
@@ -302,21 +309,21 @@ def claim_mail(
         "large_give_way": _LARGE_GIVE_WAY,
         "lease": lease,
     }
-    with connection.transaction(), connection.cursor(row_factory=class_row(Claimed)) as cursor:
+    with connection.transaction(), connection.cursor(row_factory=class_row(ClaimedMail)) as cursor:
         cursor.execute("select pg_advisory_xact_lock(%s)", (_RATE_LOCK,))
-        for statement in (_CLAIM_URGENT, _CLAIM_WITH_FILE if _BRINGS_FILE in kinds else _CLAIM_ANY):
+        for statement in (_CLAIM_URGENT, _CLAIM_WITH_FILE if with_files else _CLAIM_ANY):
             if claimed := cursor.execute(statement, values).fetchone():
                 return claimed
         return None
 
 
-def has_room(connection: Connection, *, per_minute: int, kinds: Sequence[str]) -> bool:
+def has_room(connection: Connection, *, per_minute: int, kinds: Collection[str]) -> bool:
     """Whether all senders together have taken fewer than `per_minute` of these kinds in the last minute."""
     row = connection.execute(_LATELY, {"kinds": list(kinds)}).fetchone()
     return cast(tuple[int], row)[0] < per_minute
 
 
-def record_sent(connection: Connection, claimed: Claimed) -> bool:
+def record_sent(connection: Connection, claimed: ClaimedMail) -> bool:
     """The server took the whole mail over for everybody: addresses are masked, the content goes. False when
     another sender has claimed the mail since.
     """
@@ -326,7 +333,7 @@ def record_sent(connection: Connection, claimed: Claimed) -> bool:
 
 def record_retry(
     connection: Connection,
-    claimed: Claimed,
+    claimed: ClaimedMail,
     *,
     left: Sequence[str],
     wait: timedelta,
@@ -342,7 +349,7 @@ def record_retry(
 
 
 def record_failed(
-    connection: Connection, claimed: Claimed, *, left: Sequence[str], error_class: str, error: str
+    connection: Connection, claimed: ClaimedMail, *, left: Sequence[str], error_class: str, error: str
 ) -> bool:
     """The mail is not tried again for the recipients that are `left`; the others have it. False when another
     sender has claimed the mail since.
@@ -352,13 +359,13 @@ def record_failed(
     )
 
 
-def release(connection: Connection, claimed: Claimed, *, error_class: str, error: str) -> None:
+def release(connection: Connection, claimed: ClaimedMail, *, error_class: str, error: str) -> None:
     """Give a mail back as if it had not been tried, for a reason that is not the mail's."""
     connection.execute(_RELEASE, {**_key(claimed), "error_class": error_class, "error": error})
 
 
 def postpone_due(
-    connection: Connection, *, kinds: Sequence[str], wait: timedelta = timedelta(minutes=1)
+    connection: Connection, *, kinds: Collection[str], wait: timedelta = timedelta(minutes=1)
 ) -> None:
     """Let all of these kinds that is due wait: the server is away, and nobody is to ask it again at once."""
     connection.execute(
@@ -393,7 +400,7 @@ def retry_failed(connection: Connection, mail_ids: Sequence[int] | None = None) 
 
 def _record(
     connection: Connection,
-    claimed: Claimed,
+    claimed: ClaimedMail,
     left: Sequence[str],
     *,
     status: str,
@@ -406,5 +413,5 @@ def _record(
     return connection.execute(_NOT_SENT, {**_key(claimed), **values, "status": status}).rowcount == 1
 
 
-def _key(claimed: Claimed) -> dict[str, object]:
+def _key(claimed: ClaimedMail) -> dict[str, object]:
     return {"mail_id": claimed.mail_id, "attempt": claimed.attempt}

@@ -1,9 +1,9 @@
 """Mails as people read them: a kind of mail and its content -> subject, text and HTML.
 
-A kind is a record of its fields here and a folder of its name under `templates/mail` with `subject.txt`,
-`mail.txt` and `mail.html`. To add one, add both; the templates see the fields as `mail`, the published
-address as `public_url`, `language`, and as `has_files` whether its files come with it. Texts are marked for
-the catalogues as in every other template.
+A kind is a `Content` with its fields, in the package that sends it, and a folder of its name under
+`templates/mail` with `subject.txt`, `mail.txt` and `mail.html`. To add one, add both; the templates see the
+fields as `mail`, the published address as `public_url`, `language`, and as `has_files` whether its files come
+with it. Texts are marked for the catalogues as in every other template.
 
 No field can add a header, an address or a line: each is a single line by the time it is in the record.
 """
@@ -12,42 +12,33 @@ import unicodedata
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from functools import cache
 from io import BytesIO
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pramaan.localisation import localise, negotiate
 from pramaan.mail.addresses import Sender, is_sendable
-from pramaan.mail.ledger import Claimed, Mail
+from pramaan.mail.ledger import ClaimedMail, Mail
 from pramaan.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "KINDS",
-    "NOTICE_KINDS",
-    "REPORT_KINDS",
-    "CertificateIssued",
+    "AnyLine",
     "Content",
-    "HeldCourse",
-    "HoldNotice",
+    "Kinds",
+    "Line",
     "MailFile",
-    "OverdueFeed",
-    "ProgressReport",
-    "ReportFailed",
-    "ReportLate",
-    "StaleFeeds",
     "compose",
     "encoded_bytes",
 ]
@@ -95,6 +86,10 @@ class Content(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: ClassVar[str]
+    is_urgent: ClassVar[bool] = False
+    """Whether it goes before all others."""
+    has_file: ClassVar[bool] = False
+    """Whether a file goes with it, whose size the field `file_bytes` gives."""
 
     def mail(self, *, subject_key: str, recipients: "Sequence[str]", language: str = "en") -> Mail:
         """As a mail to be queued. Raises ValueError for recipients that cannot be written to."""
@@ -104,6 +99,7 @@ class Content(BaseModel):
             recipients=tuple(recipients),
             language=language,
             content=self.model_dump(mode="json"),
+            is_urgent=self.is_urgent,
         )
 
     @property
@@ -117,166 +113,8 @@ class Content(BaseModel):
         return None
 
 
-class CertificateIssued(Content):
-    """To a teacher: your certificate is there."""
-
-    kind: ClassVar[str] = "certificate_issued"
-
-    recipient_name: Line
-    course_name: Line
-    issuer_name: Line
-    issuer_email: str | None = None
-    certificate_id: Line
-
-    @property
-    def answers_to(self) -> str | None:
-        """The issuer: a machine reads no answers."""
-        return self.issuer_email if self.issuer_email and is_sendable(self.issuer_email) else None
-
-
-class HeldCourse(BaseModel):
-    """A course that the gate holds back, and why."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    course_id: Line
-    rule: Line
-    why: Line
-    candidates: int
-
-
-class HoldNotice(Content):
-    """To the implementation team, in English: certificates are held until somebody decides."""
-
-    kind: ClassVar[str] = "hold_notice"
-
-    hold_id: int
-    held: Annotated[tuple[HeldCourse, ...], Field(min_length=1)]
-    approval_url: Line
-
-    @property
-    def candidates(self) -> int:
-        """How many certificates are held in all."""
-        return sum(one.candidates for one in self.held)
-
-
-class ProgressReport(Content):
-    """To whoever asked for it: the progress report of a batch, attached, or with a link to it.
-
-    What feeds call a batch or a course may be empty by the time it is a line: no reason not to send a report.
-    """
-
-    kind: ClassVar[str] = "progress_report"
-
-    request_id: Line
-    batch_id: AnyLine
-    batch_name: AnyLine
-    course_name: AnyLine
-    as_of: AwareDatetime
-    timezone: Line
-    enrolled: int
-    in_progress: int
-    completed: int
-    certificates_issued: int
-    downloaded: int
-    path: Line
-    file_name: Line
-    file_bytes: int
-    is_encrypted: bool
-    link: Line
-    link_days: int
-    prompt_until: AwareDatetime | None = None
-
-    @property
-    def due_by(self) -> datetime | None:
-        """Half an hour after the report was asked for, whatever became of it since."""
-        return self.prompt_until
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """Whose calendar the report is in."""
-        return ZoneInfo(self.timezone)
-
-    @property
-    def link_ends_at(self) -> datetime:
-        """Until when the link leads to the file; a moment before it ends."""
-        return self.as_of + timedelta(days=self.link_days)
-
-
-class ReportFailed(Content):
-    """To who waits for a report: it will not come, and why, in the language of the mail."""
-
-    kind: ClassVar[str] = "report_failed"
-
-    request_id: Line
-    batch_id: AnyLine
-    requested_at: AwareDatetime
-    timezone: Line
-    reason: AnyLine
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """Whose calendar the report was to be in."""
-        return ZoneInfo(self.timezone)
-
-
-class ReportLate(Content):
-    """To the implementation team, in English: a report is not sent twenty (late) or thirty minutes (broken)
-    after it was asked for.
-    """
-
-    kind: ClassVar[str] = "report_late"
-
-    request_id: Line
-    stage: Literal["late", "broken"]
-    batch_id: AnyLine
-    state: Line
-    requested_at: AwareDatetime
-    error: AnyLine | None
-
-    @property
-    def asked_for_at(self) -> str:
-        """When it was asked for, as our logs write instants."""
-        return f"{self.requested_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-class OverdueFeed(BaseModel):
-    """A feed that has not come for longer than it should."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    feed: Line
-    loaded_at: AwareDatetime
-    days: int
-    allowed_days: int
-    is_error: bool
-
-    @property
-    def came_at(self) -> str:
-        """When it last came, as our logs write instants."""
-        return f"{self.loaded_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-class StaleFeeds(Content):
-    """To the implementation team, in English: feeds have stopped coming."""
-
-    kind: ClassVar[str] = "stale_feeds"
-
-    feeds: Annotated[tuple[OverdueFeed, ...], Field(min_length=1)]
-
-
-_KINDS: Final = (CertificateIssued, HoldNotice, ProgressReport, ReportFailed, ReportLate, StaleFeeds)
-
-KINDS: Final[Mapping[str, type[Content]]] = MappingProxyType({kind.kind: kind for kind in _KINDS})
-"""Every kind of mail, by its name."""
-
-REPORT_KINDS: Final = (ProgressReport.kind, ReportFailed.kind, ReportLate.kind)
-"""What those send who build reports."""
-
-NOTICE_KINDS: Final = tuple(kind for kind in KINDS if kind != ProgressReport.kind)
-"""What needs no file: what those send who issue certificates. They may tell of a late report, too, when
-nobody else is there to tell.
-"""
+Kinds = Mapping[str, type[Content]]
+"""Kinds of mail by their names."""
 
 
 def encoded_bytes(file_bytes: int) -> int:
@@ -284,14 +122,21 @@ def encoded_bytes(file_bytes: int) -> int:
     return -(-file_bytes // 3) * 4 + -(-file_bytes // _ENCODED_LINE_BYTES) * len("\r\n")
 
 
-def compose(claimed: Claimed, *, sender: Sender, public_url: str, files: "Sequence[MailFile]" = ()) -> bytes:
-    """The message of a claimed mail, text and HTML, and what it brings along; the same mail gives the same
+def compose(
+    claimed: ClaimedMail,
+    *,
+    kind: type[Content],
+    sender: Sender,
+    public_url: str,
+    files: "Sequence[MailFile]" = (),
+) -> bytes:
+    """The message of a claimed mail of this kind, text and HTML, with its files; the same mail gives the same
     bytes. Needs little more memory than they do.
 
-    Raises KeyError for a kind that is not known, ValueError for content or recipients that cannot be used,
-    jinja2.TemplateError when a template asks for what there is not.
+    Raises ValueError for content or recipients that cannot be used, jinja2.TemplateError when a template asks
+    for what there is not.
     """
-    content = KINDS[claimed.kind].model_validate(claimed.content)
+    content = kind.model_validate(claimed.content)
     language = negotiate(claimed.language)
     parts = _rendered(content, language=language, public_url=public_url, has_files=bool(files))
     message = EmailMessage(policy=SMTP)

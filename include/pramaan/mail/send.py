@@ -22,7 +22,7 @@ from pramaan.errors import MailError
 from pramaan.mail.addresses import Sender
 from pramaan.mail.ledger import (
     LEASE,
-    Claimed,
+    ClaimedMail,
     claim_mail,
     count_due,
     open_sender,
@@ -32,7 +32,7 @@ from pramaan.mail.ledger import (
     record_sent,
     release,
 )
-from pramaan.mail.messages import KINDS, MailFile, compose
+from pramaan.mail.messages import Kinds, MailFile, compose
 from pramaan.mail.server import MailServer, SmtpConnection
 from pramaan.mail.smtp_errors import (
     SEND_ERRORS,
@@ -71,42 +71,42 @@ class Sent:
 class Delivery(Protocol):
     """What mails of a kind bring along, and who is to know what became of them."""
 
-    def files(self, connection: "Connection", claimed: Claimed, *, room_bytes: int) -> Sequence[MailFile]:
+    def files(self, connection: "Connection", claimed: ClaimedMail, *, room_bytes: int) -> Sequence[MailFile]:
         """The files of a mail; none, and none read, when a message of so many bytes has no room for them.
 
-        Raises StoreError when they are not to be had now, ReportError when never.
+        Raises StoreError when they cannot be had now, MailFilesError when never again.
         """
 
-    def sent(self, connection: "Connection", claimed: Claimed) -> None:
+    def sent(self, connection: "Connection", claimed: ClaimedMail) -> None:
         """The server took the whole mail over; in the transaction that records it."""
 
-    def waits(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+    def waits(self, connection: "Connection", claimed: ClaimedMail, *, error_class: str, error: str) -> None:
         """It is tried again later; in the transaction that records it."""
 
-    def failed(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+    def failed(self, connection: "Connection", claimed: ClaimedMail, *, error_class: str, error: str) -> None:
         """It is not tried again; in the transaction that records it."""
 
-    def tidy_up(self, connection: "Connection", claimed: Claimed) -> None:
+    def tidy_up(self, connection: "Connection", claimed: ClaimedMail) -> None:
         """It was sent with its files, and that is recorded; what cannot be tidied up is left."""
 
 
 class _WithoutFiles:
     """The delivery of mails without files, which nobody asks after."""
 
-    def files(self, connection: "Connection", claimed: Claimed, *, room_bytes: int) -> Sequence[MailFile]:
+    def files(self, connection: "Connection", claimed: ClaimedMail, *, room_bytes: int) -> Sequence[MailFile]:
         del connection, claimed, room_bytes
         return ()
 
-    def sent(self, connection: "Connection", claimed: Claimed) -> None:
+    def sent(self, connection: "Connection", claimed: ClaimedMail) -> None:
         """Nothing follows."""
 
-    def waits(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+    def waits(self, connection: "Connection", claimed: ClaimedMail, *, error_class: str, error: str) -> None:
         """Nothing follows."""
 
-    def failed(self, connection: "Connection", claimed: Claimed, *, error_class: str, error: str) -> None:
+    def failed(self, connection: "Connection", claimed: ClaimedMail, *, error_class: str, error: str) -> None:
         """Nothing follows."""
 
-    def tidy_up(self, connection: "Connection", claimed: Claimed) -> None:
+    def tidy_up(self, connection: "Connection", claimed: ClaimedMail) -> None:
         """Nothing is left."""
 
 
@@ -115,7 +115,7 @@ def send_due(
     *,
     settings: "Settings",
     server_url: str,
-    kinds: Sequence[str],
+    kinds: Kinds,
     deliveries: Mapping[str, Delivery] = MappingProxyType({}),
     seconds: float,
     most_bytes: int | None = None,
@@ -142,22 +142,25 @@ def send_due(
             smtp,
             sender,
             settings.public_base_url,
+            kinds,
             largest_bytes=settings.mail_limit_megabytes * _MEGABYTE,
             most_seconds=_OF_LEASE * lease.total_seconds(),
         )
+        with_files = any(kind.has_file for kind in kinds.values())
         until = time.monotonic() + seconds
         while time.monotonic() < until and (
             claimed := claim_mail(
                 connection,
                 sender=number,
                 per_minute=settings.mails_per_minute,
-                kinds=kinds,
+                kinds=list(kinds),
+                with_files=with_files,
                 most_bytes=most_bytes,
                 lease=lease,
             )
         ):
             ends[mail_sender.send(claimed, deliveries.get(claimed.kind, _WithoutFiles()))] += 1
-    return Sent(**ends, left=count_due(connection, kinds=kinds))
+    return Sent(**ends, left=count_due(connection, kinds=list(kinds)))
 
 
 def send_or_wait(
@@ -165,7 +168,7 @@ def send_or_wait(
     *,
     settings: "Settings",
     server_url: Callable[[], str | None],
-    kinds: Sequence[str],
+    kinds: Kinds,
     deliveries: Mapping[str, Delivery] = MappingProxyType({}),
     seconds: float,
     most_bytes: int | None = None,
@@ -173,7 +176,7 @@ def send_or_wait(
     """What `send_due` does, for whoever goes on when mail cannot go now: without a server, and while it is
     away or does not want us, mails wait, which is logged. The server is asked for only if something is due.
     """
-    due = count_due(connection, kinds=kinds)
+    due = count_due(connection, kinds=list(kinds))
     server = server_url() if due else None
     if server is None:
         return Sent(left=due)
@@ -189,7 +192,7 @@ def send_or_wait(
         )
     except MailError as error:
         log.warning("mail waits: %s", error)
-        postpone_due(connection, kinds=kinds)
+        postpone_due(connection, kinds=list(kinds))
         return Sent(left=due)
 
 
@@ -201,10 +204,11 @@ class _MailSender:
     smtp: SmtpConnection
     sender: Sender
     public_url: str
+    kinds: Kinds
     largest_bytes: int
     most_seconds: float
 
-    def send(self, claimed: Claimed, delivery: Delivery) -> str:
+    def send(self, claimed: ClaimedMail, delivery: Delivery) -> str:
         """Hand one mail over and record what became of it: sent, retried or failed."""
         until = time.monotonic() + self.most_seconds
         left, failure, has_files = list(claimed.recipients), None, False
@@ -231,7 +235,7 @@ class _MailSender:
         return "sent"
 
     def _send_message(
-        self, claimed: Claimed, delivery: Delivery, *, until: float
+        self, claimed: ClaimedMail, delivery: Delivery, *, until: float
     ) -> tuple[dict[str, tuple[int, bytes]], bool]:
         """Who was refused, and whether the others have the files: not when these make it too large."""
         room_bytes = min(self.largest_bytes, self.smtp.largest_bytes or self.largest_bytes)
@@ -250,13 +254,23 @@ class _MailSender:
             log.info("mail %s (%s): too large with what it brings", claimed.mail_id, claimed.kind)
         return self._transmit(self._message(claimed), claimed, until=until), False
 
-    def _message(self, claimed: Claimed, files: Sequence[MailFile] = ()) -> bytes:
-        return compose(claimed, sender=self.sender, public_url=self.public_url, files=files)
+    def _message(self, claimed: ClaimedMail, files: Sequence[MailFile] = ()) -> bytes:
+        return compose(
+            claimed,
+            kind=self.kinds[claimed.kind],
+            sender=self.sender,
+            public_url=self.public_url,
+            files=files,
+        )
 
-    def _transmit(self, message: bytes, claimed: Claimed, *, until: float) -> dict[str, tuple[int, bytes]]:
+    def _transmit(
+        self, message: bytes, claimed: ClaimedMail, *, until: float
+    ) -> dict[str, tuple[int, bytes]]:
         return self.smtp.send(message, sender=self.sender.address, recipients=claimed.recipients, until=until)
 
-    def _not_sent(self, claimed: Claimed, delivery: Delivery, left: list[str], failure: SmtpFailure) -> str:
+    def _not_sent(
+        self, claimed: ClaimedMail, delivery: Delivery, left: list[str], failure: SmtpFailure
+    ) -> str:
         log.warning("mail %s (%s): %s", claimed.mail_id, claimed.kind, failure.error_class)
         why = {"error_class": failure.error_class, "error": failure.words}
         if failure.meaning == "us":
@@ -265,7 +279,7 @@ class _MailSender:
                 f"the mail server does not take our mail: {failure.words}. Mails wait; see PRAMAAN_SMTP_URL "
                 "and PRAMAAN_MAIL_FROM"
             )
-        overdue = _overdue(claimed) if failure.meaning == "later" else None
+        overdue = self._overdue(claimed) if failure.meaning == "later" else None
         if failure.meaning == "later" and not is_given_up(claimed.attempt, overdue=overdue):
             wait = backoff(claimed.attempt, overdue=overdue)
             with self.connection.transaction():
@@ -277,10 +291,9 @@ class _MailSender:
                 delivery.failed(self.connection, claimed, **why)
         return "failed"
 
-
-def _overdue(claimed: Claimed) -> timedelta | None:
-    """For how long a mail that was promised was late when it was tried; None for others. Of content that was
-    read before, as all is that may be sent later.
-    """
-    due_by = KINDS[claimed.kind].model_validate(claimed.content).due_by
-    return claimed.attempted_at - due_by if due_by else None
+    def _overdue(self, claimed: ClaimedMail) -> timedelta | None:
+        """How late a mail with a deadline was when it was tried, negative before it; None for others. The
+        content was validated before, as is all that may be sent later.
+        """
+        due_by = self.kinds[claimed.kind].model_validate(claimed.content).due_by
+        return claimed.attempted_at - due_by if due_by else None

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from jinja2 import TemplateError
 
-from pramaan.errors import ReportError, StoreError
+from pramaan.errors import MailFilesError, StoreError
 from pramaan.mail.addresses import without_addresses
 
 __all__ = [
@@ -49,7 +49,7 @@ _READ: Final = 2_000
 SEND_ERRORS: Final = (
     # What smtplib raises is an OSError, too.
     *(OSError, MessageError, TemplateError),
-    *(ValueError, LookupError, TypeError, StoreError, ReportError),
+    *(ValueError, LookupError, TypeError, StoreError, MailFilesError),
 )
 """What making and sending one mail may end in, and `failure_of` knows the meaning of. Nothing else is about
 the mail: the database's errors end the batch.
@@ -77,7 +77,7 @@ def failure_of(error: Exception, *, recipients: Iterable[str]) -> SmtpFailure:
             return SmtpFailure("later", "connection_lost", text_of(error, recipients=recipients))
         case StoreError():
             return SmtpFailure("later", "store_unavailable", str(error))
-        case ReportError():
+        case MailFilesError():
             return SmtpFailure("never", error.code, str(error))
         case _:
             # The words of others may quote the mail.

@@ -29,7 +29,7 @@ def send_notices() -> dict[str, int]:
     from pramaan.errors import MailError
     from pramaan.mail.dispatch import silent_for
     from pramaan.mail.ledger import count_queued
-    from pramaan.mail.messages import NOTICE_KINDS
+    from pramaan.stages.mailing import NOTICES
     from pramaan.stages.mailing import send_notices as send
 
     place = task_context()
@@ -37,7 +37,7 @@ def send_notices() -> dict[str, int]:
         return asdict(send(place.settings, url=place.url, server_url=mail_server, seconds=_SECONDS))
     except MailError as error:
         with place.connect() as connection:
-            silent, left = silent_for(connection), count_queued(connection, kinds=NOTICE_KINDS)
+            silent, left = silent_for(connection, kinds=NOTICES), count_queued(connection, kinds=NOTICES)
         if silent >= _PATIENCE:
             minutes = silent // timedelta(minutes=1)
             raise AirflowFailException(f"{left:,} notices wait, for {minutes:,} minutes: {error}") from None

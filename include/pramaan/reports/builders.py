@@ -25,7 +25,7 @@ from pramaan.reports.failures import tell_of_failure
 from pramaan.reports.ledger import (
     MOST_ATTEMPTS,
     Builder,
-    Claimed,
+    ClaimedRequest,
     open_builder,
     record_failed,
 )
@@ -124,7 +124,9 @@ def _large_lock(connection: "Connection", *, wanted: bool) -> Iterator[bool]:
             connection.execute("select pg_advisory_unlock(%s)", (_LARGE_LOCK,))
 
 
-def _build(connection: "Connection", builder: Builder, claimed: Claimed, *, context: BuildContext) -> str:
+def _build(
+    connection: "Connection", builder: Builder, claimed: ClaimedRequest, *, context: BuildContext
+) -> str:
     """Build one report and record what became of it: built, given back or failed."""
     try:
         _require_survivors(claimed)
@@ -153,7 +155,9 @@ def _build(connection: "Connection", builder: Builder, claimed: Claimed, *, cont
     return "failed"
 
 
-def _tell(connection: "Connection", claimed: Claimed, error_class: str, *, context: BuildContext) -> None:
+def _tell(
+    connection: "Connection", claimed: ClaimedRequest, error_class: str, *, context: BuildContext
+) -> None:
     tell_of_failure(
         connection,
         claimed.request_id,
@@ -172,7 +176,7 @@ def _sweep(folder: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _require_survivors(claimed: Claimed) -> None:
+def _require_survivors(claimed: ClaimedRequest) -> None:
     """Raises ReportError `builder_died`."""
     if claimed.attempt > MOST_ATTEMPTS:
         raise ReportError("builder_died", f"{MOST_ATTEMPTS} builders died while they built it")

@@ -12,10 +12,10 @@ from pramaan.database.connect import Connection, connect
 from pramaan.errors import StoreError
 from pramaan.mail.addresses import Sender
 from pramaan.mail.ledger import queue_mail
-from pramaan.mail.messages import ProgressReport
 from pramaan.reports.encryption import LINK_LIFE, ReportKey
 from pramaan.reports.files import file_name, file_suffix, write_report
-from pramaan.reports.ledger import Builder, Built, Claimed
+from pramaan.reports.ledger import Builder, Built, ClaimedRequest
+from pramaan.reports.mails import ProgressReport
 from pramaan.reports.requests import requester_of, require_batch
 from pramaan.reports.rows import open_report
 from pramaan.reports.sla import BROKEN_AFTER
@@ -43,7 +43,7 @@ class BuildContext:
 
 
 def build_report(
-    connection: Connection, builder: Builder, claimed: Claimed, *, context: BuildContext
+    connection: Connection, builder: Builder, claimed: ClaimedRequest, *, context: BuildContext
 ) -> bool:
     """Build what was claimed and queue its mail; False when the request is no longer this builder's.
 
@@ -116,7 +116,7 @@ def build_report(
     return is_ours
 
 
-def discard_files(claimed: Claimed, *, context: BuildContext, but: str | None = None) -> None:
+def discard_files(claimed: ClaimedRequest, *, context: BuildContext, but: str | None = None) -> None:
     """Remove what this and earlier attempts may have stored; a file that the store does not let go stays."""
     suffix = file_suffix(claimed.format, is_encrypted=claimed.sealed_password is not None)
     for attempt in range(1, claimed.attempt + 1):
@@ -126,6 +126,6 @@ def discard_files(claimed: Claimed, *, context: BuildContext, but: str | None = 
                 context.store.discard(path)
 
 
-def _path(claimed: Claimed, *, attempt: int, suffix: str) -> str:
+def _path(claimed: ClaimedRequest, *, attempt: int, suffix: str) -> str:
     """Where a report's file lies in the store: no builder that is late writes over another's."""
     return f"{_FOLDER}/{claimed.request_id}.{attempt}.{suffix}"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from pramaan.errors import ReportError, StoreError
-from pramaan.mail.messages import MailFile, ProgressReport, encoded_bytes
+from pramaan.errors import MailFilesError, StoreError
+from pramaan.mail.messages import MailFile, encoded_bytes
 from pramaan.reports.failures import tell_of_failure
 from pramaan.reports.files import MEDIA_TYPES
 from pramaan.reports.ledger import (
@@ -16,12 +16,13 @@ from pramaan.reports.ledger import (
     record_mail_waits,
     record_sent,
 )
+from pramaan.reports.mails import ProgressReport
 from pramaan.reports.requests import may_still_have
 
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection
     from pramaan.mail.addresses import Sender
-    from pramaan.mail.ledger import Claimed
+    from pramaan.mail.ledger import ClaimedMail
     from pramaan.store import Store
 
 __all__ = ["ReportDelivery"]
@@ -42,17 +43,19 @@ class ReportDelivery:
         self._sender = sender
         self._timezone = timezone
 
-    def files(self, connection: "Connection", claimed: "Claimed", *, room_bytes: int) -> Sequence[MailFile]:
-        """The file of the report; none when there is no room for it, and it is there to be fetched by link.
+    def files(
+        self, connection: "Connection", claimed: "ClaimedMail", *, room_bytes: int
+    ) -> Sequence[MailFile]:
+        """The file of the report; none when it is too large for the message, and can be fetched by link.
 
-        Raises StoreError when the store is away, ReportError `file_gone` when the store no longer has it, and
-        `batch_not_found` when whoever asked may no longer have it.
+        Raises StoreError when the store is away, MailFilesError `file_gone` when the store no longer has the
+        file, and `batch_not_found` when the requester may no longer see the batch.
         """
         report = ProgressReport.model_validate(claimed.content)
         # It may have waited for days.
         request = find_request(connection, UUID(claimed.subject_key))
         if request is None or not may_still_have(connection, request):
-            raise ReportError("batch_not_found", "whoever asked for it may no longer have it")
+            raise MailFilesError("batch_not_found", "whoever asked for it may no longer have it")
         try:
             if encoded_bytes(report.file_bytes) > room_bytes:
                 self._store.open(report.path).close()
@@ -60,21 +63,25 @@ class ReportDelivery:
             content = self._store.get(report.path)
         except StoreError as error:
             if isinstance(error.__cause__, FileNotFoundError):
-                raise ReportError(
+                raise MailFilesError(
                     "file_gone", f"the store no longer has {report.path}; ask for the report again"
                 ) from error
             raise
         return [MailFile(report.file_name, MEDIA_TYPES[report.path.rpartition(".")[2]], content)]
 
-    def sent(self, connection: "Connection", claimed: "Claimed") -> None:
+    def sent(self, connection: "Connection", claimed: "ClaimedMail") -> None:
         """The request is sent, too."""
         record_sent(connection, UUID(claimed.subject_key), recipients=claimed.recipients)
 
-    def waits(self, connection: "Connection", claimed: "Claimed", *, error_class: str, error: str) -> None:
+    def waits(
+        self, connection: "Connection", claimed: "ClaimedMail", *, error_class: str, error: str
+    ) -> None:
         """The request is as far as it was, and says what keeps it."""
         record_mail_waits(connection, UUID(claimed.subject_key), error_class=error_class, error=error)
 
-    def failed(self, connection: "Connection", claimed: "Claimed", *, error_class: str, error: str) -> None:
+    def failed(
+        self, connection: "Connection", claimed: "ClaimedMail", *, error_class: str, error: str
+    ) -> None:
         """The request failed, too, for the same reason; who waits for it is told, if mail can tell them."""
         request_id = UUID(claimed.subject_key)
         has_failed = record_failed(connection, request_id, error_class=error_class, error=error)
@@ -87,7 +94,7 @@ class ReportDelivery:
                 sender=self._sender,
             )
 
-    def tidy_up(self, connection: "Connection", claimed: "Claimed") -> None:
+    def tidy_up(self, connection: "Connection", claimed: "ClaimedMail") -> None:
         """Remove the file: it is with whoever asked for it. One that cannot be removed stays, and the ledger
         says that it is there.
         """

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pramaan.localisation import gettext_in, gettext_noop, negotiate
 from pramaan.mail.ledger import queue_mail
-from pramaan.mail.messages import ReportFailed
 from pramaan.reports.ledger import find_request
+from pramaan.reports.mails import ReportFailed
 
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection

@@ -30,7 +30,7 @@ __all__ = [
     "Builder",
     "Built",
     "Channel",
-    "Claimed",
+    "ClaimedRequest",
     "Format",
     "NewRequest",
     "ReportRequest",
@@ -197,7 +197,7 @@ class ReportRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class ClaimedRequest:
     """A request that this builder is to build now, for the `attempt`th time."""
 
     request_id: UUID
@@ -320,7 +320,7 @@ class Builder:
         self._connection = connection
         self._number = number
 
-    def claim(self, *, most_rows: int | None = None, request_id: UUID | None = None) -> Claimed | None:
+    def claim(self, *, most_rows: int | None = None, request_id: UUID | None = None) -> ClaimedRequest | None:
         """Take the oldest request that waits, of at most so many expected rows, or this one; None when there
         is none.
         """
@@ -330,17 +330,19 @@ class Builder:
             "most_rows": most_rows,
             "request_id": request_id,
         }
-        with self._connection.cursor(row_factory=class_row(Claimed)) as cursor:
+        with self._connection.cursor(row_factory=class_row(ClaimedRequest)) as cursor:
             return cursor.execute(_CLAIM, values).fetchone()
 
-    def record_built(self, claimed: Claimed, built: Built) -> bool:
+    def record_built(self, claimed: ClaimedRequest, built: Built) -> bool:
         """The file is stored; in the caller's transaction, with the mail about it. False when the request is
         no longer this builder's.
         """
         values = asdict(built) | {"totals": Jsonb(asdict(built.totals)), **self._key(claimed)}
         return self._connection.execute(_BUILT, values).rowcount == 1
 
-    def give_back(self, claimed: Claimed, *, error_class: str, error: str, is_free: bool = True) -> bool:
+    def give_back(
+        self, claimed: ClaimedRequest, *, error_class: str, error: str, is_free: bool = True
+    ) -> bool:
         """It could not be built for now: it is tried again, for a day at most; True when that is over and the
         request has failed (`given_up`). Without `is_free` the attempt counts.
         """
@@ -349,7 +351,7 @@ class Builder:
         row = self._connection.execute(_GIVE_BACK, {**reason, **waits, **self._key(claimed)}).fetchone()
         return bool(row and row[0])
 
-    def _key(self, claimed: Claimed) -> dict[str, object]:
+    def _key(self, claimed: ClaimedRequest) -> dict[str, object]:
         return {"request_id": claimed.request_id, "builder": self._number}
 
 

@@ -13,7 +13,6 @@ from pramaan.database.connect import Connection, connect
 from pramaan.errors import SettingsError, StoreError
 from pramaan.mail.addresses import Sender, addresses_in
 from pramaan.mail.ledger import count_due
-from pramaan.mail.messages import REPORT_KINDS
 from pramaan.mail.send import Sent, send_or_wait
 from pramaan.reports.builders import MOST_BUILDERS, Worked, work
 from pramaan.reports.building import BuildContext
@@ -27,6 +26,7 @@ from pramaan.reports.ledger import (
     newest_waiting,
     record_file_removed,
 )
+from pramaan.reports.mails import REPORT_MAILS, ProgressReport
 from pramaan.reports.requests import ReportSpec, Requester, RequestRules, request_report
 from pramaan.reports.schedules import Cadence, add_schedule, ask_due, is_schedule_due
 from pramaan.reports.sla import late_reports_untold, tell_of_late_reports
@@ -81,7 +81,7 @@ class ReportService:
         self,
         connection: Connection,
         requester: Requester,
-        wanted: ReportSpec,
+        spec: ReportSpec,
         *,
         channel: Channel,
         requested_at: datetime | None = None,
@@ -91,7 +91,7 @@ class ReportService:
         return request_report(
             connection,
             requester,
-            wanted,
+            spec,
             channel=channel,
             rules=self.rules,
             key=self.key,
@@ -100,16 +100,16 @@ class ReportService:
         )
 
     def schedule(
-        self, connection: Connection, requester: Requester, wanted: ReportSpec, *, cadence: Cadence
+        self, connection: Connection, requester: Requester, spec: ReportSpec, *, cadence: Cadence
     ) -> UUID:
         """Have a report asked for again by itself. Raises ReportError as `add_schedule` does."""
-        return add_schedule(connection, requester, wanted, cadence=cadence, rules=self.rules)
+        return add_schedule(connection, requester, spec, cadence=cadence, rules=self.rules)
 
     def poll(self, connection: Connection) -> Iterator[str]:
         """What there is to build, send, ask for or tell of, by names that change when there is more."""
         if newest := newest_waiting(connection):
             yield f"report {newest}"
-        if count_due(connection, kinds=REPORT_KINDS):
+        if count_due(connection, kinds=REPORT_MAILS):
             yield "mail about reports"
         if is_schedule_due(connection, timezone=self._settings.timezone):
             yield "schedule"
@@ -121,7 +121,7 @@ class ReportService:
         asked = ask_due(connection, rules=self.rules, key=self.key, timezone=self._settings.timezone)
         told = self.tell_of_late(connection)
         self._remove_expired_files(connection)
-        waiting = count_waiting(connection) or bool(count_due(connection, kinds=REPORT_KINDS))
+        waiting = count_waiting(connection) or bool(count_due(connection, kinds=REPORT_MAILS))
         # Those who are at work look for more before they end.
         idle = max(0, MOST_BUILDERS - count_builders(connection))
         return PendingWork(asked, told, builders=min(waiting, idle))
@@ -144,7 +144,7 @@ class ReportService:
         with self.connect() as connection:
             return work(
                 connection,
-                context=self._means,
+                context=self._context,
                 send=lambda most_bytes: self.send(connection, server_url=server_url, most_bytes=most_bytes),
                 request_id=request_id,
             )
@@ -159,28 +159,28 @@ class ReportService:
             connection,
             settings=self._settings,
             server_url=server_url,
-            kinds=REPORT_KINDS,
-            deliveries={"progress_report": self._courier},
+            kinds=REPORT_MAILS,
+            deliveries={ProgressReport.kind: self._delivery},
             seconds=_SENDING_SECONDS,
             most_bytes=most_bytes,
         )
 
     @property
-    def _courier(self) -> ReportDelivery:
-        return ReportDelivery(self._means.store, sender=self._sender, timezone=self._settings.zone.key)
+    def _delivery(self) -> ReportDelivery:
+        return ReportDelivery(self._context.store, sender=self._sender, timezone=self._settings.zone.key)
 
     def _remove_expired_files(self, connection: Connection) -> None:
         """Files to which no link leads any longer; what the store does not let go now is tried again."""
         for request_id, path in expired_files(connection, after=LINK_LIFE):
             try:
-                self._means.store.discard(path)
+                self._context.store.discard(path)
             except StoreError as error:
                 log.warning("report %s: %s", request_id, error)
             else:
                 record_file_removed(connection, request_id)
 
     @cached_property
-    def _means(self) -> BuildContext:
+    def _context(self) -> BuildContext:
         return BuildContext(
             database_url=self._url,
             store=Store(self._settings.store_url),

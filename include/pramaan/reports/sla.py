@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from pramaan.mail.ledger import queue_mail
-from pramaan.mail.messages import ReportLate
 from pramaan.registry.grants import team_addresses
+from pramaan.reports.mails import ReportLate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
-from pramaan.certificates.bundled import vetted_template
 from pramaan.database.connect import Connection
 from pramaan.errors import RegistryError
 from pramaan.registry.attachments import Attachment, attachment_history
+from pramaan.registry.bundled_templates import vetted_template
 from pramaan.registry.certificates import Certificate, find_certificate, tenant_of_batch
 from pramaan.registry.changes import Channel
 from pramaan.registry.courses import Course, find_course

@@ -1,10 +1,10 @@
-"""The app: every call of `/pramaan`, for whoever mounts it, who also says how callers sign in.
+"""The app with every call of `/pramaan`; what mounts it also says how callers sign in.
 
-doors      what every request passes: size, sign-in, headers
-callers    what the caller may do and where
-routes     courses, issuers, templates, people, certificates, labels, reports: the API
-quality    Data Docs, for engineers
-pages      the pages for people
+middleware  what every request passes: size, sign-in, headers
+callers     what the caller may do and where
+routes      courses, issuers, templates, people, certificates, labels, reports: the API
+quality     Data Docs, for engineers
+pages       the pages for people
 """
 
 from collections.abc import AsyncIterator, Callable

@@ -7,9 +7,9 @@ from typing import Final
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from pramaan.certificates.bundled import bundled_template
 from pramaan.errors import BusyError
 from pramaan.registry.attachments import Criteria
+from pramaan.registry.bundled_templates import bundled_template
 from pramaan.warehouse.decisions import Decision
 from pramaan.warehouse.preview import Group, Person, preview_assertion
 from pramaan.web.access import accessible_course, require_issuer_of

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from pramaan.certificates.bundled import bundled_template, bundled_templates
 from pramaan.checking.check import vet
+from pramaan.registry.bundled_templates import bundled_template, bundled_templates
 from pramaan.rendering.fonts import configure_fonts
 from pramaan.rendering.template import Template, unpack_template
 from pramaan.web.access import READERS

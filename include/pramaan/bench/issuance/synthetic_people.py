@@ -12,11 +12,11 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pramaan.certificates.bundled import kept_template
 from pramaan.database.connect import Connection
 from pramaan.feeds.landing import Landing
 from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
+from pramaan.registry.bundled_templates import kept_template
 from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.rendering.samples import sample_signature

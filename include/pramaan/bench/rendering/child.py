@@ -15,8 +15,8 @@ from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from pramaan.bench.rendering.rows import Fields
-from pramaan.certificates.bundled import bundled_template
 from pramaan.errors import HostError
+from pramaan.registry.bundled_templates import bundled_template
 from pramaan.rendering.fonts import configure_fonts
 from pramaan.rendering.renderer import Engine, Renderer
 from pramaan.rendering.samples import sample_signature

@@ -6,7 +6,7 @@ from typing import Final
 
 from pramaan.bench.measurement import Measurement
 from pramaan.bench.rendering.child import pdf_maker
-from pramaan.certificates.bundled import bundled_templates
+from pramaan.registry.bundled_templates import bundled_templates
 from pramaan.rendering.samples import LONGEST_NAMES, NAMES
 from pramaan.rendering.template import Template
 from pramaan.sample.names import NAMES as NAME_PARTS

@@ -1,15 +1,15 @@
 """The pages for people who assert certificates or ask for reports, and do not speak HTTP: `/certificates`.
 
 Plain HTML from the server, without a line of JavaScript: it works in a frame that may do little, and on an
-old telephone. What a page changes goes through the same doors, roles and registry functions as the API.
+old telephone. What a page changes goes through the same middleware, roles and registry functions as the API.
 
-routes      courses, assertions, issuers, reports
-context        who is at the page, and what it is made with
-forms       what a form may say, and the proof of where it comes from
-views       what a page shows, as records
-texts       what is said for a code
-render      records to HTML, in the reader's language
-errors    what a page says when it says no
+routes         courses, attachments, issuers, reports
+context        the caller of a page, and what the page is made with
+forms          the fields of a form, and the token that proves where it comes from
+views          what a page shows, as records
+texts          the text for each code
+page_renderer  records to HTML, in the reader's language
+error_pages    the page that an error is shown as
 """
 
 from fastapi import APIRouter

@@ -10,11 +10,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse, Response
 
-from pramaan.certificates.bundled import bundled_template
 from pramaan.database.connect import Connection
 from pramaan.errors import BusyError, DatabaseError, PramaanError, RegistryError
 from pramaan.registry import attachment_changes
 from pramaan.registry.attachments import Criteria, attachment_in_force
+from pramaan.registry.bundled_templates import bundled_template
 from pramaan.registry.courses import Course, published_course
 from pramaan.web.access import accessible_course, attachment_terms, require_issuer_of
 from pramaan.web.pages.context import PageContext, PageContextDep

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from pramaan.certificates.bundled import bundled_templates
+from pramaan.registry.bundled_templates import bundled_templates
 from pramaan.registry.issuers import IssuerVersion, list_issuers
 from pramaan.web.access import READERS
 from pramaan.web.pages.texts import DONE, REASONS

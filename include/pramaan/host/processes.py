@@ -1,8 +1,8 @@
 """The processes of this machine that belong to a home, and how they are ended.
 
 A process belongs to a home by its working folder, which nothing else uses: children inherit it, and it
-survives what Airflow and Postgres do to their command line and environment. Processes with a terminal, such as
-the shell of a person who looks around there, are spared, and so are this process and its ancestors.
+survives what Airflow and Postgres do to their command line and environment. Processes with a terminal, such
+as the shell of a person who looks around there, are spared, and so are this process and its ancestors.
 """
 
 import os

@@ -266,7 +266,7 @@ def test_a_size_is_told_as_people_do(count: int, shown: str) -> None:
     ("stage", "subject"),
     [
         ("late", "Report late: batch B-7 has waited 20 minutes"),
-        ("broken", "Report promise broken: batch B-7 has waited 30 minutes"),
+        ("breached", "Report SLA breached: batch B-7 has waited 30 minutes"),
     ],
 )
 def test_the_team_learns_which_report_is_late_and_why(stage: str, subject: str) -> None:

@@ -49,7 +49,7 @@ def test_the_team_is_told_once_at_twenty_and_once_at_thirty(
     ago(connection, request, minutes=30.1)
     service.pending_work(connection)
     service.pending_work(connection)
-    assert told(connection) == ["late", "broken"]
+    assert told(connection) == ["late", "breached"]
 
 
 def test_whoever_was_away_for_an_hour_still_tells(service: ReportService, connection: Connection) -> None:

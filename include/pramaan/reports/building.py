@@ -18,7 +18,7 @@ from pramaan.reports.ledger import Builder, Built, ClaimedRequest
 from pramaan.reports.mails import ProgressReport
 from pramaan.reports.requests import requester_of, require_batch
 from pramaan.reports.rows import open_report
-from pramaan.reports.sla import BROKEN_AFTER
+from pramaan.reports.sla import SLA
 
 if TYPE_CHECKING:
     from pramaan.store import Store
@@ -100,7 +100,7 @@ def build_report(
         is_encrypted=password is not None,
         link=f"{context.public_url}/reports/file?token={token}",
         link_days=LINK_LIFE // timedelta(days=1),
-        prompt_until=claimed.requested_at + BROKEN_AFTER,
+        prompt_until=claimed.requested_at + SLA,
     )
     with connection.transaction():
         is_ours = builder.record_built(claimed, built)

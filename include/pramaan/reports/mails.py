@@ -81,7 +81,7 @@ class ReportLate(Content):
     is_urgent: ClassVar[bool] = True
 
     request_id: Line
-    stage: Literal["late", "broken"]
+    stage: Literal["late", "breached"]
     batch_id: AnyLine
     state: Line
     requested_at: AwareDatetime

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from pramaan.database.connect import Connection
     from pramaan.mail.addresses import Sender
 
-__all__ = ["BROKEN_AFTER", "LATE_AFTER", "late_reports_untold", "tell_of_late_reports"]
+__all__ = ["SLA", "LATE_AFTER", "late_reports_untold", "tell_of_late_reports"]
 
 LATE_AFTER: Final = timedelta(minutes=20)
-BROKEN_AFTER: Final = timedelta(minutes=30)
+SLA: Final = timedelta(minutes=30)
 
 # A report that failed was answered, if not as anybody had hoped: who asked sees why.
 _LATE: LiteralString = """
@@ -28,7 +28,7 @@ _LATE: LiteralString = """
         requests.request_id::text, stages.stage, requests.batch_id, requests.status, requests.requested_at,
         requests.built_at, coalesce(mails.error, requests.error), batches.tenant_id
     from ops.report_requests as requests
-    inner join (values ('late', %(late)s), ('broken', %(broken)s)) as stages (stage, after)
+    inner join (values ('late', %(late)s), ('breached', %(breached)s)) as stages (stage, after)
         on requests.requested_at < now() - stages.after
     left join marts.dim_batch as batches on requests.batch_id = batches.batch_id
     left join ops.mails as mails
@@ -72,4 +72,4 @@ def tell_of_late_reports(connection: "Connection", *, team: "Sequence[str]", sen
 
 
 def _late(connection: "Connection") -> list[tuple[Any, ...]]:
-    return connection.execute(_LATE, {"late": LATE_AFTER, "broken": BROKEN_AFTER}).fetchall()
+    return connection.execute(_LATE, {"late": LATE_AFTER, "breached": SLA}).fetchall()

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pramaan.reports.failures import FAILED, FAILURES
-from pramaan.reports.sla import BROKEN_AFTER
+from pramaan.reports.sla import SLA
 from pramaan.web.pages.error_pages import ErrorNotice
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ReportRow:
     @classmethod
     def of(cls, request: "ReportRequest", batch: "Batch | None", *, now: datetime) -> "ReportRow":
         """A request, with what became of it in words."""
-        promised_at = request.requested_at + BROKEN_AFTER
+        promised_at = request.requested_at + SLA
         return cls(request, batch, _failure(request), promised_at, promised_at < now)
 
     @property

@@ -1,4 +1,6 @@
-"""Which mails go before all others, as a column: the ledger of mails need not know any kind of mail."""
+"""Which mails go before all others, as a column: the ledger of mails need not know any kind of mail. The stage
+of a late report beyond its SLA is `breached`.
+"""
 
 from alembic import op
 
@@ -13,6 +15,10 @@ def upgrade() -> None:
     alter table ops.mails add is_urgent boolean not null default false;
     update ops.mails set is_urgent = true
     where status = 'queued' and kind in ('hold_notice', 'report_late');
+    update ops.mails
+    set subject_key = regexp_replace(subject_key, ' broken$', ' breached'),
+        content = case when content ? 'stage' then content || '{"stage": "breached"}' else content end
+    where kind = 'report_late' and subject_key like '% broken';
     comment on column ops.mails.is_urgent is 'Whether the mail goes before all others that are due.';
     drop index ops.mails_urgent;
     create index mails_urgent on ops.mails (next_attempt_at, mail_id) where status = 'queued' and is_urgent;

@@ -19,21 +19,21 @@ __all__ = ["ReportRow", "ReportsView", "ScheduleRow"]
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """A line of the list of requests; without `batch` it is one that the reader sees no longer. `promised_at`
+    """A line of the list of requests; without `batch` it is one that the reader sees no longer. `due_at`
     is when it is to be there at the latest.
     """
 
     request: "ReportRequest"
     batch: "Batch | None"
     failure: ErrorNotice | None
-    promised_at: datetime
+    due_at: datetime
     is_late: bool
 
     @classmethod
     def of(cls, request: "ReportRequest", batch: "Batch | None", *, now: datetime) -> "ReportRow":
         """A request, with what became of it in words."""
-        promised_at = request.requested_at + SLA
-        return cls(request, batch, _failure(request), promised_at, promised_at < now)
+        due_at = request.requested_at + SLA
+        return cls(request, batch, _failure(request), due_at, due_at < now)
 
     @property
     def is_under_way(self) -> bool:

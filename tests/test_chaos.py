@@ -19,10 +19,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from chaos.people import People, gather_people, write_wave
 
 from chaos.kills import kill, one_of, postgres_backends, postmaster, renderers, wait_until
 from chaos.proof import assert_exactly_once, attach_chaos, certificates
+from chaos.synthetic_people import People, gather_people, write_wave
 from pramaan.database.connect import Connection, connect
 from pramaan.host.platform import ensure_database, stop
 from pramaan.host.processes import list_processes

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 import psycopg
-from chaos.people import People, gather_people, write_wave
 
 from chaos.kills import kill, one_of, postgres_backends, postmaster, title, wait_until
 from chaos.proof import attach_chaos, issued
+from chaos.synthetic_people import People, gather_people, write_wave
 from pramaan.database.connect import connect
 from pramaan.feeds.landing import Landing
 from pramaan.host.airflow_health import unhealthy_parts

@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from chaos.people import COURSES, Key, People
-
+from chaos.synthetic_people import COURSES, Key, People
 from pramaan.database.connect import Connection
 from pramaan.feeds.landing import Landing
 from pramaan.registry.attachment_changes import attach

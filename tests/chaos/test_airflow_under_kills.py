@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaos.people import People, gather_people
 
 from chaos.airflow_chaos import (
     AirflowChaos,
@@ -28,6 +27,7 @@ from chaos.airflow_chaos import (
 )
 from chaos.kills import kill
 from chaos.proof import assert_exactly_once, certificates
+from chaos.synthetic_people import People, gather_people
 from pramaan.database.connect import connect
 from pramaan.host.platform import ensure_database, stop
 from pramaan.settings import Settings

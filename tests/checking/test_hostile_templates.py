@@ -21,7 +21,7 @@ from pramaan.errors import HostError, RenderError, TemplateError
 from pramaan.rendering.fonts import configure_fonts
 from pramaan.rendering.renderer import ENGINES, Engine, Renderer
 from pramaan.rendering.template import Template, load_template, template_of
-from pramaan.sandbox import answers
+from pramaan.sandbox import run_in_sandbox
 
 _SECONDS = 10
 _BYTES = 1_000_000_000
@@ -503,7 +503,7 @@ def test_an_engine_renders_after_a_refusal_as_before() -> None:
 
 def test_a_machine_that_cannot_check_says_so() -> None:
     with pytest.raises(HostError, match="No module named"):
-        list(answers("pramaan.rendering.none", [], data=b""))
+        list(run_in_sandbox("pramaan.rendering.none", [], data=b""))
 
 
 def test_a_version_is_vetted_for_itself(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from mail_servers import SENDER, Temper, content_of, free_port, queue, rows, running_server
 from pramaan.database.connect import Connection
 from pramaan.errors import MailError, StoreError
-from pramaan.mail.ledger import SMALL_BYTES, ClaimedRequest, queue_mail, retry_failed
+from pramaan.mail.ledger import SMALL_BYTES, ClaimedMail, queue_mail, retry_failed
 from pramaan.mail.messages import Kinds
 from pramaan.mail.send import Sent, send_due
 from pramaan.mail.smtp_errors import MOST_ATTEMPTS, backoff, is_given_up
@@ -324,7 +324,7 @@ def test_an_answer_that_is_lost_brings_the_same_mail_again(
 class Dying(ReportDelivery):
     """Dies between the server's yes and the ledger's."""
 
-    def sent(self, connection: Connection, claimed: ClaimedRequest) -> None:
+    def sent(self, connection: Connection, claimed: ClaimedMail) -> None:
         super().sent(connection, claimed)
         raise SystemExit
 

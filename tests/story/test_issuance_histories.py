@@ -30,7 +30,7 @@ from reference_issuance import (
     Assertion,
     Certificate,
     Key,
-    RenderedPdf,
+    Printed,
     asserted,
     earned,
     follow,
@@ -44,7 +44,7 @@ from warehouse.rule_tables import attachments, printable
 FEEDS = ("users", "courses", "batches", "enrolments", "progress")
 
 
-def fits(printed: RenderedPdf) -> bool:
+def fits(printed: Printed) -> bool:
     return TOO_LONG not in (printed.recipient_name, printed.course_name)
 
 
@@ -196,7 +196,7 @@ class Chronicle:
             assert now.pdf == pdf
 
     def _certificate(self, each: Recorded) -> Certificate:
-        printed = RenderedPdf(
+        printed = Printed(
             str(each.attachment_id),
             each.completed_at,
             each.recipient_name,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pramaan.database.connect import Connection
     from pramaan.mail.addresses import Sender
 
-__all__ = ["SLA", "LATE_AFTER", "late_reports_untold", "tell_of_late_reports"]
+__all__ = ["LATE_AFTER", "SLA", "late_reports_untold", "tell_of_late_reports"]
 
 LATE_AFTER: Final = timedelta(minutes=20)
 SLA: Final = timedelta(minutes=30)

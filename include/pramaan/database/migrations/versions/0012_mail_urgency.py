@@ -1,5 +1,5 @@
-"""Which mails go before all others, as a column: the ledger of mails need not know any kind of mail. The stage
-of a late report beyond its SLA is `breached`.
+"""Which mails go before all others, as a column, so that the ledger knows no kind of mail; and the stage of a
+report beyond its SLA is `breached`.
 """
 
 from alembic import op

@@ -121,7 +121,12 @@ def test_nobody_is_woken_while_somebody_sends(mailing: Settings, connection: Con
         round_ = threading.Thread(
             target=send_round,
             args=(database_url(mailing),),
-            kwargs={"settings": mailing, "server_url": f"smtp://127.0.0.1:{port}", "seconds": 600.0},
+            kwargs={
+                "settings": mailing,
+                "server_url": f"smtp://127.0.0.1:{port}",
+                "kinds": NOTICES,
+                "seconds": 600.0,
+            },
         )
         round_.start()
         assert temper.has_one.wait(60)

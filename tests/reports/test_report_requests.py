@@ -126,14 +126,14 @@ def test_a_password_nobody_should_use_is_refused(
     assert rejection(service, connection, MENTOR, password=password) == "password_not_usable"
 
 
-def test_a_password_is_kept_sealed(service: ReportService, connection: Connection) -> None:
+def test_a_password_is_kept_encrypted(service: ReportService, connection: Connection) -> None:
     request = service.ask(connection, MENTOR, wanted(password="correct horse"), channel="api")
     row = connection.execute(
-        "select sealed_password, r::text from ops.report_requests r where request_id = %s", (request,)
+        "select encrypted_password, r::text from ops.report_requests r where request_id = %s", (request,)
     ).fetchone()
     assert row is not None
     encrypted, everything = row
-    assert service.key.decrypted(bytes(encrypted)) == "correct horse"  # type: ignore[arg-type]
+    assert service.key.decrypt(bytes(encrypted)) == "correct horse"  # type: ignore[arg-type]
     assert "correct horse" not in str(everything)
 
 

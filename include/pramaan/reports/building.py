@@ -55,7 +55,7 @@ def build_report(
     # What the requester may see now, whatever it was when they asked.
     requester = requester_of(connection, claimed.requested_by, by_operator=claimed.by_operator)
     require_batch(connection, requester, claimed.batch_id)
-    password = context.key.decrypted(claimed.sealed_password) if claimed.sealed_password else None
+    password = context.key.decrypt(claimed.encrypted_password) if claimed.encrypted_password else None
     with tempfile.TemporaryDirectory(dir=context.folder) as name_of_folder:
         folder = Path(name_of_folder)
         with (
@@ -118,7 +118,7 @@ def build_report(
 
 def discard_files(claimed: ClaimedRequest, *, context: BuildContext, but: str | None = None) -> None:
     """Remove what this and earlier attempts may have stored; a file that the store does not let go stays."""
-    suffix = file_suffix(claimed.format, is_encrypted=claimed.sealed_password is not None)
+    suffix = file_suffix(claimed.format, is_encrypted=claimed.encrypted_password is not None)
     for attempt in range(1, claimed.attempt + 1):
         path = _path(claimed, attempt=attempt, suffix=suffix)
         if path != but:

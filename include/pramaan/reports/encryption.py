@@ -41,12 +41,12 @@ class ReportKey:
             ) from error
 
     def encrypt(self, password: str) -> bytes:
-        """A password that only `decrypted` with this key tells."""
+        """Returns the password encrypted; `decrypt` with this key gives it back."""
         from cryptography.fernet import Fernet
 
         return Fernet(self._fernet_key()).encrypt(password.encode())
 
-    def decrypted(self, encrypted: bytes) -> str:
+    def decrypt(self, encrypted: bytes) -> str:
         """Raises HostError when it was encrypted with another key."""
         from cryptography.fernet import Fernet, InvalidToken
 

@@ -71,13 +71,13 @@ _COLUMNS: LiteralString = """
 
 _ENTER: LiteralString = """
     insert into ops.report_requests (
-        request_id, batch_id, requested_by, by_operator, email, format, language, channel, sealed_password,
+        request_id, batch_id, requested_by, by_operator, email, format, language, channel, encrypted_password,
         expected_rows, requested_at
     )
     select
         coalesce(%(request_id)s, gen_random_uuid()),
         %(batch_id)s, %(requested_by)s, %(by_operator)s, %(email)s, %(format)s, %(language)s, %(channel)s,
-        %(sealed_password)s, count(*), greatest(least(%(requested_at)s, now()), now() - interval '1 hour')
+        %(encrypted_password)s, count(*), greatest(least(%(requested_at)s, now()), now() - interval '1 hour')
     from marts.fct_enrolment_progress
     where batch_id = %(batch_id)s and is_active
     on conflict (request_id) do nothing
@@ -104,7 +104,7 @@ _CLAIM: LiteralString = _QUEUE.claim_statement(
     changes=", status = 'building', building_at = clock_timestamp(), error_class = null, error = null",
     returning="""
         claimed.request_id, claimed.batch_id, claimed.requested_by, claimed.by_operator, claimed.email,
-        claimed.format, claimed.language, claimed.sealed_password, claimed.attempts as attempt,
+        claimed.format, claimed.language, claimed.encrypted_password, claimed.attempts as attempt,
         claimed.requested_at
     """,
 )
@@ -112,7 +112,7 @@ _CLAIM: LiteralString = _QUEUE.claim_statement(
 _BUILT: LiteralString = """
     update ops.report_requests
     set built_at = clock_timestamp(), as_of = %(as_of)s, rows = %(rows)s, bytes = %(bytes)s, path = %(path)s,
-        totals = %(totals)s, sealed_password = null, lease_id = null, lease_expires_at = null
+        totals = %(totals)s, encrypted_password = null, lease_id = null, lease_expires_at = null
     where request_id = %(request_id)s and status = 'building' and lease_id = %(builder)s
 """
 
@@ -122,7 +122,7 @@ _GIVE_BACK: LiteralString = """
         failed_at = case when is_over then now() end,
         lease_id = null, lease_expires_at = null, next_attempt_at = now() + %(wait)s,
         attempts = attempts - %(is_free)s::integer,
-        sealed_password = case when is_over then null else sealed_password end,
+        encrypted_password = case when is_over then null else encrypted_password end,
         error_class = case when is_over then 'given_up' else %(error_class)s end, error = %(error)s
     from (
         select requested_at < now() - %(longest)s as is_over
@@ -136,7 +136,7 @@ _FAILED: LiteralString = """
     update ops.report_requests
     set status = 'failed', failed_at = coalesce(failed_at, clock_timestamp()),
         error_class = %(error_class)s, error = %(error)s,
-        lease_id = null, lease_expires_at = null, sealed_password = null
+        lease_id = null, lease_expires_at = null, encrypted_password = null
     where request_id = %(request_id)s
         and (status in ('requested', 'building') or (status = 'failed' and built_at is not null))
 """
@@ -162,7 +162,7 @@ class NewRequest:
     format: Format
     language: str
     channel: Channel
-    sealed_password: bytes | None = field(default=None, repr=False)
+    encrypted_password: bytes | None = field(default=None, repr=False)
     requested_at: datetime | None = None
     request_id: UUID | None = None
 
@@ -207,7 +207,7 @@ class ClaimedRequest:
     email: str = field(repr=False)
     format: Format
     language: str
-    sealed_password: bytes | None = field(repr=False)
+    encrypted_password: bytes | None = field(repr=False)
     attempt: int
     requested_at: datetime
 

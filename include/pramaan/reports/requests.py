@@ -143,7 +143,7 @@ def request_report(
                 format=wanted.format,
                 language=wanted.language,
                 channel=channel,
-                sealed_password=key.encrypt(wanted.password) if wanted.password else None,
+                encrypted_password=key.encrypt(wanted.password) if wanted.password else None,
                 requested_at=requested_at,
                 request_id=request_id,
             ),

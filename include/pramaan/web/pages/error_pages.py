@@ -65,14 +65,14 @@ def error_page(request: "Request", problem: "ProblemError") -> "Response":
     is_page = any(path == one or path.startswith(f"{one}/") for one in (PAGES, LINKS))
     if not is_page or "text/html" not in request.headers.get("accept", ""):
         return problem.response()
-    template = {401: "sign_in.html", 403: "no_role.html" if problem.code == NO_ROLE else "refused.html"}
+    template = {401: "sign_in.html", 403: "no_role.html" if problem.code == NO_ROLE else "error.html"}
     back = path if request.method == "GET" else PAGES
     is_of_reports = path.startswith((LINKS, f"{PAGES}/reports"))
     view = ErrorView(
         ErrorNotice.of(problem), sign_in=_sign_in(root, back), section="reports" if is_of_reports else ""
     )
     page = PageRenderer.of(request).page(
-        template.get(problem.status, "refused.html"), view, status=problem.status
+        template.get(problem.status, "error.html"), view, status=problem.status
     )
     page.headers.update(problem.headers)
     return page

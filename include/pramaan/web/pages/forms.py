@@ -62,10 +62,10 @@ class CsrfTokens:
     def require(self, purpose: Purpose, csrf_token: str) -> None:
         """Raises ProblemError 403 `form_expired` unless the token was given to this user for this, lately."""
         try:
-            sealed_for = self._serializer(purpose).loads(csrf_token, max_age=_VALID_SECONDS)
+            given_to = self._serializer(purpose).loads(csrf_token, max_age=_VALID_SECONDS)
         except BadData:
-            sealed_for = None
-        if sealed_for != self.username:
+            given_to = None
+        if given_to != self.username:
             raise ProblemError(403, "form_expired", "the form was open too long; load the page again")
 
     def _serializer(self, purpose: Purpose) -> URLSafeTimedSerializer:

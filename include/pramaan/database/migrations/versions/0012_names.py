@@ -1,6 +1,4 @@
-"""Which mails go before all others, as a column, so that the ledger knows no kind of mail; and the stage of a
-report beyond its SLA is `breached`.
-"""
+"""Mails that go before all others have a column, so that the ledger knows no kind of mail; plainer names."""
 
 from alembic import op
 
@@ -21,6 +19,7 @@ def upgrade() -> None:
     where kind = 'report_late' and subject_key like '% broken';
     comment on column ops.mails.is_urgent is 'Whether the mail goes before all others that are due.';
     drop index ops.mails_urgent;
+    alter table ops.report_requests rename column sealed_password to encrypted_password;
     create index mails_urgent on ops.mails (next_attempt_at, mail_id) where status = 'queued' and is_urgent;
     """)
 

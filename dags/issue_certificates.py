@@ -54,8 +54,8 @@ LOAD_LASTS = timedelta(hours=3)
 DECIDING_LASTS = timedelta(hours=1)
 """All decisions of a million completions take minutes; the pipeline's lock may be waited for first."""
 
-CHUNK_LASTS = timedelta(hours=1)
-"""Ten thousand certificates take less than a minute, and as many by the slow engine half an hour."""
+CHUNK_LASTS = timedelta(hours=4)
+"""Fifty thousand certificates take a minute or two, and as many by the slow engine three hours and more."""
 
 
 @dag(

@@ -52,6 +52,25 @@ def test_an_unwritable_store_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["certificates"]
 
 
+def test_of_many_objects_those_that_cannot_be_stored_stop_no_other(tmp_path: Path) -> None:
+    (tmp_path / "b").write_text("a file where a folder should be")
+    objects = [
+        (f"{folder}/{number}.pdf", f"{folder}{number}".encode()) for number in range(40) for folder in "abc"
+    ]
+    ends = Store(f"file://{tmp_path}").put_all(objects)
+    assert [end is not None for end in ends] == [path.startswith("b/") for path, _ in objects]
+    stored = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.glob("*/*")}
+    assert stored == {path: content for path, content in objects if not path.startswith("b/")}
+
+
+def test_many_objects_in_as_many_folders_replace_what_was_there(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}")
+    for content in (b"1", b"2"):
+        assert store.put_all([(f"{number}/x.pdf", content) for number in range(40)]) == [None] * 40
+    assert [path.name for path in tmp_path.glob("*/*")] == ["x.pdf"] * 40
+    assert {store.get(f"{number}/x.pdf") for number in range(40)} == {b"2"}
+
+
 def test_a_missing_object_is_a_store_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot read"):
         Store(f"file://{tmp_path}").get("none.pdf")

@@ -2,11 +2,10 @@
 it is issued.
 """
 
+import json
 from dataclasses import dataclass
 from typing import LiteralString, cast
 from uuid import UUID
-
-from psycopg.types.json import Jsonb
 
 from pramaan.certificates.gate import GateRules, forget_withdrawn, lock_gate, pass_gate
 from pramaan.database.connect import Connection
@@ -17,9 +16,12 @@ from pramaan.rendering.badge_assertion import hashed_recipient
 
 __all__ = ["Enqueued", "enqueue_entitled"]
 
+# The planner is told of the columns that are joined by: to take a sample of the others, documents among them,
+# would take longer than the statement itself.
 _ENTITLED: LiteralString = """
     create temp table entitled on commit drop as
     select
+        row_number() over () as number,
         decisions.user_id, decisions.course_id, decisions.batch_id,
         decisions.attachment_id, decisions.completed_at, attachments.tenant_id,
         issuers.signature_sha256,
@@ -38,7 +40,7 @@ _ENTITLED: LiteralString = """
     where decisions.decision = 'entitled';
 
     create index on entitled (user_id, batch_id);
-    analyze entitled
+    analyze entitled (number, user_id, course_id, batch_id)
 """
 
 _ALL: LiteralString = "marts.fct_certificate_decisions as decisions"
@@ -77,7 +79,7 @@ _WAITING_IN_SCOPE: LiteralString = """
 """
 
 _WITHOUT_CERTIFICATE = """
-    select user_id, course_id, batch_id from entitled
+    select number, user_id, course_id, batch_id from entitled
     where not exists (
         select from registry.certificates as known
         where known.user_id = entitled.user_id and known.course_id = entitled.course_id
@@ -87,7 +89,7 @@ _WITHOUT_CERTIFICATE = """
 
 _IDENTIFIED = """
     create temp table identified (
-        user_id text, course_id text, batch_id text, certificate_id text, badge_recipient jsonb
+        number bigint, certificate_id text, badge_recipient jsonb
     ) on commit drop
 """
 
@@ -96,18 +98,20 @@ _IDENTIFIED = """
 _CANDIDATES = """
     create temp table candidates on commit drop as
     select
-        identified.certificate_id, identified.badge_recipient, entitled.*,
+        identified.certificate_id, identified.badge_recipient,
+        entitled.user_id, entitled.course_id, entitled.batch_id, entitled.attachment_id,
+        entitled.completed_at, entitled.tenant_id, entitled.signature_sha256, entitled.render_input,
         held.hold_id is not null
         or coalesce(withdrawn.completed_at = entitled.completed_at, false) as is_known,
         held.hold_id,
         held.hold_id is not null as is_held
     from entitled
-    inner join identified using (user_id, course_id, batch_id)
+    inner join identified using (number)
     left join withdrawn using (user_id, course_id, batch_id)
     left join ops.held_keys as held using (user_id, course_id, batch_id);
 
     create unique index on candidates (certificate_id);
-    analyze candidates
+    analyze candidates (certificate_id, user_id, course_id, batch_id, completed_at)
 """
 
 _PROPOSED: LiteralString = """
@@ -167,13 +171,13 @@ def _identify(connection: Connection, key: IdentityKey, *, public_url: str) -> i
     """Give ids, and what follows from them, to the entitled that have no certificate, and return how many
     they are; here and not in SQL, so that the key stays here.
     """
-    fresh = cast(list[tuple[str, str, str]], connection.execute(_WITHOUT_CERTIFICATE).fetchall())
+    fresh = cast(list[tuple[int, str, str, str]], connection.execute(_WITHOUT_CERTIFICATE).fetchall())
     connection.execute(_IDENTIFIED)
     with connection.cursor() as cursor, cursor.copy("copy identified from stdin") as copy:
-        for completion in fresh:
+        for number, *completion in fresh:
             certificate_id = key.certificate_id(*completion)
             recipient = hashed_recipient(
                 public_url, recipient_id=completion[0], certificate_id=certificate_id
             )
-            copy.write_row((*completion, certificate_id, Jsonb(recipient)))
+            copy.write_row((number, certificate_id, json.dumps(recipient)))
     return len(fresh)

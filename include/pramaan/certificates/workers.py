@@ -19,7 +19,7 @@ __all__ = ["issue_all"]
 log = logging.getLogger(__name__)
 
 _CHUNK_SIZE: Final = 500
-_CHUNKS_A_PROCESS: Final = 20
+_CHUNKS_A_PROCESS: Final = 100
 """Workers are replaced after this many chunks, so that a leak in a C library never grows large."""
 
 _MOST_BROKEN_POOLS: Final = 30

@@ -32,9 +32,9 @@ __all__ = [
     "record_run",
 ]
 
-LARGEST_CHUNK = 10_000
-"""Certificates of one mapped task at most: some twenty seconds of rendering. Each is recorded on its way, so
-that a retry repeats little.
+LARGEST_CHUNK = 50_000
+"""Certificates of one mapped task at most: about a minute of rendering. A process takes as long to begin as
+to render a thousand; what it issued is recorded on its way, so that a retry repeats little.
 """
 
 SMALLEST_CHUNK = 500

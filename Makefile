@@ -22,10 +22,11 @@ run: setup ## Start the platform here and issue the certificates of the bundled 
 down: setup ## Stop everything that runs for this checkout's home
 	@$(PRAMAAN) down
 
-# The quick tests first: most mistakes show within a minute.
-test: tools ## Run the test suite
-	@$(PYTEST) -n auto --dist loadfile -m "not slow and not long" $(ARGS)
-	@$(PYTEST) -n auto --dist loadfile -m "slow and not long" $(ARGS)
+# Two workers a core: many tests wait, for Airflow or a process of their own to start.
+WORKERS = $(shell echo $$((2 * $$(nproc))))
+
+test: tools ## Run the test suite; ARGS='-m "not slow and not long"' for the quick tests alone
+	@$(PYTEST) -n $(WORKERS) -m "not long" $(ARGS)
 
 test-all: test ## Run the test suite and the long chaos and soak tests
 	@$(PYTEST) -m long --timeout=3600 $(ARGS)

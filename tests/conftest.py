@@ -1,23 +1,51 @@
-"""Fixtures named for a state of the world. One real Postgres, a fresh database a test."""
+"""Fixtures named for a state of the world. One real Postgres for the whole run, a fresh database a test."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
-import psycopg
 import pytest
 
 from pramaan.database.connect import Connection, connect
-from pramaan.host.platform import ensure_database, stop
-from pramaan.host.postgres import superuser_database_url
 from pramaan.pipeline import Pipeline
+from pramaan.rendering.page_cache import PageCache
 from pramaan.settings import Settings
-from worlds import database_url, empty_database, fast_disk, free_port_base
+from scheduling import by_block, put_in_order
+from shared_home import EMPTY, Keep, SharedHome
+from worlds import database_url, empty_database
 
 OULAD = Path(__file__).resolve().parents[2] / "shared" / "data" / "oulad" / "to_feeds.py"
+
+_HOME = pytest.StashKey[SharedHome]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whoever runs the tests reserves the home and removes it; workers are told where it is."""
+    given = getattr(config, "workerinput", None)
+    home = SharedHome(**given["home"]) if given else SharedHome.reserve()
+    config.stash[_HOME] = home
+    if given is None:
+        config.add_cleanup(home.remove)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist is about to start a worker."""
+    node.workerinput["home"] = node.config.stash[_HOME].as_input()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """xdist is about to hand out tests."""
+    return by_block(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for others begins, and the quick tests come before the slow ones."""
+    put_in_order(items)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,31 +56,33 @@ def _clean_environment() -> None:
 
 
 @pytest.fixture(scope="session")
-def session_settings() -> Iterator[Settings]:
-    """A home of its own for the test session; its Postgres is migrated and has the rules deployed."""
-    with TemporaryDirectory(prefix="pramaan-tests-", dir=fast_disk()) as home:
-        Path(home).chmod(0o755)
-        settings = Settings(home=Path(home), port_base=free_port_base())
-        try:
-            Pipeline(settings, url=ensure_database(settings)).prepare()
-            _let_postgres_forget(settings)
-            yield settings
-        finally:
-            stop(settings)
+def session_settings(pytestconfig: pytest.Config) -> Settings:
+    """The home that the whole run shares; its Postgres is migrated and has the rules deployed."""
+    return pytestconfig.stash[_HOME].prepare()
 
 
-def _let_postgres_forget(settings: Settings) -> None:
-    """Nothing here outlives the session, so no disk is waited for; chaos has a durable home of its own."""
-    with psycopg.connect(superuser_database_url(settings), autocommit=True) as server:
-        server.execute("alter system set fsync = off")
-        server.execute("alter system set full_page_writes = off")
-        server.execute("select pg_reload_conf()")
+@pytest.fixture(scope="session")
+def kept_pages(pytestconfig: pytest.Config) -> PageCache:
+    """Pages that any worker of this run has laid out."""
+    return PageCache(pytestconfig.stash[_HOME].folder / "pages")
+
+
+@pytest.fixture(scope="session")
+def keep(pytestconfig: pytest.Config) -> Keep:
+    """Keeps a world that many tests begin with, filled once in the whole run."""
+    return pytestconfig.stash[_HOME].keep
 
 
 @pytest.fixture
-def settings(session_settings: Settings, tmp_path: Path) -> Iterator[Settings]:
+def origin() -> str:
+    """The template of this test's database. Where worlds are kept this is another one."""
+    return EMPTY
+
+
+@pytest.fixture
+def settings(session_settings: Settings, tmp_path: Path, origin: str) -> Iterator[Settings]:
     """An empty warehouse and registry, an empty landing folder and an empty store, for one test."""
-    with empty_database(session_settings, tmp_path) as empty:
+    with empty_database(session_settings, tmp_path, template=origin) as empty:
         yield empty
 
 

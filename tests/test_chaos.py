@@ -69,7 +69,6 @@ def test_seven_kills_leave_no_duplicate_and_no_hole(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_a_hundred_kills_leave_no_duplicate_and_no_hole(
     home: Settings, groups: list[People], tmp_path: Path, seed: int
@@ -86,14 +85,14 @@ def test_a_run_survives_the_death_of_its_renderers(
     for _ in range(2):
         await_outcomes(home, run, more=100)
         assert kill(next(iter(renderers(run.pid)), None))
-    assert run.wait(120) == 0
+    assert run.wait() == 0
     assert_all(home, groups)
 
 
 @pytest.mark.slow
 def test_two_runs_at_once_issue_everything_once(home: Settings, groups: list[People], tmp_path: Path) -> None:
     runs = [load_new_people(home, groups, tmp_path / str(seed), seed=seed) for seed in (8, 9)]
-    assert [run.wait(120) for run in runs] == [0, 0]
+    assert [run.wait() for run in runs] == [0, 0]
     assert_all(home, groups)
 
 
@@ -106,8 +105,8 @@ def test_a_run_that_is_killed_without_its_renderers_leaves_no_process_behind(
     assert renderers(run.pid)
     assert kill(run.pid)
     run.wait()
-    assert wait_until(lambda: not family_of(run), seconds=20), family_of(run)
-    assert start(home, "issue").wait(120) == 0
+    assert wait_until(lambda: not family_of(run), seconds=600), family_of(run)
+    assert start(home, "issue").wait() == 0
     assert_all(home, groups)
 
 
@@ -141,9 +140,9 @@ class Chaos:
         self._end_all()
         log.info("%d kills: %s", self._struck.total(), dict(self._struck))
         assert self._struck.total() == self._kills, "too many came after the end, and prove nothing"
-        assert start(self._home, "load", str(self._everything())).wait(300) == 0
+        assert start(self._home, "load", str(self._everything())).wait() == 0
         before = assert_all(self._home, self._groups)
-        assert start(self._home, "load", str(self._everything())).wait(300) == 0
+        assert start(self._home, "load", str(self._everything())).wait() == 0
         assert assert_all(self._home, self._groups) == before
 
     def _start(self, number: int) -> None:
@@ -174,7 +173,7 @@ class Chaos:
 
     def _renderer(self) -> bool:
         run = self._runs[-1]
-        wait_until(lambda: run.poll() is not None or renderers(run.pid), seconds=20)
+        wait_until(lambda: run.poll() is not None or renderers(run.pid), seconds=600)
         return kill(one_of(self._dice, renderers(run.pid)))
 
     def _postgres(self) -> bool:

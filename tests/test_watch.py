@@ -1,6 +1,7 @@
 """The watcher tells of each piece of work once, at once, and outlives what it depends on."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from pramaan.watch import Watch
 from pramaan.work import Work, work_sources
 from worlds import attach_everywhere, database_url, drop_finishers, finishers_waiting, load_and_decide
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 600.0
 
 
 def watching(settings: Settings, work: Work = "facts") -> Watch:
@@ -46,17 +47,31 @@ def test_a_file_still_under_way_is_not_told_of(settings: Settings) -> None:
         assert poll_within(watch, 1.5) == []
 
 
+@pytest.fixture
+def never_by_itself(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Once called, a watch looks when it is woken, and at no other time."""
+
+    def rest() -> None:
+        monkeypatch.setattr("pramaan.watch._POLL_SECONDS", 3600.0)
+        monkeypatch.setattr("pramaan.watch._NOTIFIED_SECONDS", 3600.0)
+
+    return rest
+
+
 def test_a_change_in_the_registry_wakes_within_a_second(
-    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+    settings: Settings,
+    pipeline: Pipeline,
+    connection: Connection,
+    tmp_path: Path,
+    never_by_itself: Callable[[], None],
 ) -> None:
     drop_finishers(settings, tmp_path, 2)
     load_and_decide(pipeline, connection)
     with watching(settings) as watch:
         assert poll_within(watch, 1.5) == []
-        began = time.monotonic()
+        never_by_itself()
         attach_everywhere(connection, "t")
         assert [name.split()[0] for name in poll_within(watch)] == ["change"]
-        assert time.monotonic() - began < 3
 
 
 def test_keys_of_a_load_are_the_running_batch_s_own(
@@ -139,15 +154,18 @@ def test_a_landing_folder_that_cannot_be_listed_is_waited_for(
 
 
 def test_a_report_that_is_asked_for_wakes_within_a_second(
-    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
+    settings: Settings,
+    pipeline: Pipeline,
+    connection: Connection,
+    tmp_path: Path,
+    never_by_itself: Callable[[], None],
 ) -> None:
     drop_finishers(settings, tmp_path, 2)
     load_and_decide(pipeline, connection)
     with watching(settings, "reports") as watch:
         assert poll_within(watch, 1.5) == []
-        began = time.monotonic()
+        never_by_itself()
         for name in ("meera", "ravi"):
             requester = Requester(name, None, f"{name}@example.org")
             pipeline.reports.ask(connection, requester, ReportSpec(batch_id="b", format="csv"), channel="api")
             assert [one.split()[0] for one in poll_within(watch)] == ["report"]
-        assert time.monotonic() - began < 3

@@ -1,22 +1,13 @@
 """States of the world that several tests start from, made through the product's own doors."""
 
 import json
-import os
-import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-
-import psycopg
-from pydantic import SecretStr
 
 from pramaan.bench.scratch import free_port_base
 from pramaan.database.connect import Connection, pipeline_lock
 from pramaan.feeds.landing import Landing
-from pramaan.host.platform import ensure_database
-from pramaan.host.postgres import superuser_database_url
 from pramaan.pipeline import Decided, Pipeline
 from pramaan.registry.attachment_changes import attach
 from pramaan.registry.attachments import Criteria
@@ -24,6 +15,7 @@ from pramaan.registry.bundled_templates import kept_template
 from pramaan.registry.changes import Actor
 from pramaan.registry.issuers import Issuer, record_issuer
 from pramaan.settings import Settings
+from shared_home import empty_database, fast_disk
 
 __all__ = [
     "LONG_AGO",
@@ -50,7 +42,6 @@ PRAMAAN = Path(sys.executable).with_name("pramaan")
 
 TESTER = Actor("test", "cli")
 LONG_AGO = datetime(2012, 1, 1, tzinfo=UTC)
-_ENOUGH_BYTES = 4_000_000_000
 NAMES = ("Asha Rao", "सुनीता शर्मा", "முத்துலட்சுமி ராஜன்", "محمد عارف قریشی", "José Ngô")
 
 
@@ -143,14 +134,6 @@ def open_hold(connection: Connection, course_id: str) -> int:
     return int(str(row[0]))
 
 
-def fast_disk() -> Path | None:
-    """Memory, where there is enough of it: a database a test, of a thousand files each, is made there in a
-    tenth of the time.
-    """
-    memory = Path("/dev/shm")
-    return memory if memory.is_dir() and shutil.disk_usage(memory).free > _ENOUGH_BYTES else None
-
-
 def store_root(settings: Settings) -> Path:
     """The store's folder, which the registry's paths are relative to."""
     return Path(settings.store_url.removeprefix("file://"))
@@ -165,17 +148,3 @@ def database_url(settings: Settings) -> str:
     """The test's own database."""
     assert settings.database_url is not None
     return settings.database_url.get_secret_value()
-
-
-@contextmanager
-def empty_database(session_settings: Settings, folder: Path) -> Iterator[Settings]:
-    """An empty warehouse and registry, an empty landing folder and an empty store under `folder`, for the
-    block.
-    """
-    name = f"test_{os.urandom(6).hex()}"
-    with psycopg.connect(superuser_database_url(session_settings), autocommit=True) as server:
-        server.execute(f"create database {name} template pramaan owner pramaan strategy file_copy")
-        url = f"{ensure_database(session_settings).rpartition('/')[0]}/{name}"
-        places = {"landing": f"file://{folder}/landing", "store": f"file://{folder}/store"}
-        yield session_settings.model_copy(update={"database_url": SecretStr(url), **places})
-        server.execute(f"drop database {name} with (force)")

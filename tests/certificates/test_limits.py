@@ -22,19 +22,20 @@ print("went on")
 
 
 def test_what_hangs_in_c_ends_its_process_and_tells_no_name() -> None:
-    begun = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert time.monotonic() - begun < 10
     assert "in hang" in done.stderr
     assert "Asha" not in done.stderr
 
 
 def test_each_certificate_has_its_own_time() -> None:
-    with Guard(Limits(seconds=0.5)) as guard:
-        for _ in range(8):
+    """All together take longer than one may, each a thirtieth of that."""
+    limits = Limits(seconds=3)
+    ends_at = time.monotonic() + 1.2 * limits.seconds
+    with Guard(limits) as guard:
+        while time.monotonic() < ends_at:
             guard.begin()
-            time.sleep(0.1)
+            time.sleep(limits.seconds / 30)
 
 
 def test_too_much_memory_is_an_error_and_the_process_goes_on() -> None:

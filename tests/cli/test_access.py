@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jwt
 import pytest
-from people import call
+from people import call, call_process
 
 from pramaan.database.connect import Connection
 from pramaan.registry.grants import Grant, list_grants
@@ -33,7 +33,9 @@ def test_a_token_says_who_and_the_registry_what(
 
 
 def test_without_a_tenant_a_token_is_for_all(environment: dict[str, str], connection: Connection) -> None:
-    tokens = [call(environment, "token", "--user", "root", "--role", "admin").stdout for _ in range(2)]
+    tokens = [
+        call_process(environment, "token", "--user", "root", "--role", "admin").stdout for _ in range(2)
+    ]
     assert list_grants(connection) == [Grant("root", "admin")]
     said = [jwt.decode(token.strip(), options={"verify_signature": False}) for token in tokens]
     assert said[0]["jti"] != said[1]["jti"]
@@ -103,7 +105,7 @@ def test_serve_does_not_start_with_a_key_that_is_none(environment: dict[str, str
     key = tmp_path / "key.pem"
     key.write_text("not a key")
     keys = {"PRAMAAN_JWT_PUBLIC_KEY": str(key), "PRAMAAN_JWT_ISSUER": "idp"}
-    done = call(environment | keys, "serve")
+    done = call_process(environment | keys, "serve")
     assert (done.returncode, done.stdout) == (1, "")
     assert str(key) in done.stderr
     assert "Traceback" not in done.stderr

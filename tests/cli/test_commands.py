@@ -1,15 +1,15 @@
 """The commands as a person meets them: help, one clear message for a mistake, figures for programs."""
 
 import json
+import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
-from people import call
+from people import call, call_process
 
 from pramaan.settings import PROJECT_ROOT, Settings
-from worlds import PRAMAAN, drop_finishers
+from worlds import drop_finishers
 
 
 @pytest.fixture
@@ -32,28 +32,33 @@ def feeds(settings: Settings, tmp_path: Path, count: int) -> Path:
 
 def test_every_command_has_help_and_stands_in_the_readme() -> None:
     readme = (PROJECT_ROOT / "README.md").read_text()
-    listed = subprocess.run([str(PRAMAAN), "--help"], capture_output=True, text=True, check=True).stdout
+    listed = call_process({"PATH": os.environ["PATH"]}, "--help").stdout
     names = [line.split()[0] for line in listed.partition("Commands:")[2].splitlines() if line.strip()]
     assert len(names) >= 9
     for name in names:
         assert re.search(rf"pramaan {name}\b|`{name}`", readme), name
-        assert subprocess.run([str(PRAMAAN), name, "--help"], capture_output=True, check=True).stdout
+        helped = call({}, name, "--help")
+        assert helped.stdout
+        assert helped.returncode == 0
 
 
 def test_feeds_to_certificates_by_four_commands(
     environment: dict[str, str], settings: Settings, tmp_path: Path, board: Path
 ) -> None:
     brought = feeds(settings, tmp_path, 3)
-    loaded = call(environment, "load", brought, "--json")
+    loaded = call_process(environment, "load", brought, "--json")
     assert loaded.returncode == 0, loaded.stderr
     assert json.loads(loaded.stdout)["totals"]["decisions"] == {"no_certificate_at_completion": 3}
-    assert call(environment, "issuer", "add", board).returncode == 0
-    attached = call(environment, "attach", "c", "--template", "classic", "--issuer", "board", "--notify",
-                    "--from", "2026-01-01T00:00:00Z", "--reason", "import of history")  # fmt: skip
+    assert call_process(environment, "issuer", "add", board).returncode == 0
+    attached = call_process(
+        environment,
+        *("attach", "c", "--template", "classic", "--issuer", "board", "--notify"),
+        *("--from", "2026-01-01T00:00:00Z", "--reason", "import of history"),
+    )
     assert attached.returncode == 0, attached.stderr
-    issued = json.loads(call(environment, "issue", "--history", "--json").stdout)
+    issued = json.loads(call_process(environment, "issue", "--history", "--json").stdout)
     assert issued["totals"]["certificates"] == {"issued": 3}
-    again = json.loads(call(environment, "load", brought, "--json").stdout)
+    again = json.loads(call_process(environment, "load", brought, "--json").stdout)
     assert (again["run"]["files_known"], again["run"]["rows_loaded"]) == (5, 0)
     assert again["totals"]["certificates"] == {"issued": 3}
 
@@ -150,5 +155,5 @@ def test_another_home_s_key_is_refused_by_the_database(environment: dict[str, st
 
 
 def test_psql_opens_this_database_without_showing_the_password(environment: dict[str, str]) -> None:
-    done = call(environment, "psql", "-At", "-c", "select current_database()")
+    done = call_process(environment, "psql", "-At", "-c", "select current_database()")
     assert done.stdout.strip() == environment["PRAMAAN_DATABASE_URL"].rpartition("/")[2]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from people import call
+from people import call, call_process
 
 from pramaan.certificates.queue import open_worker
 from pramaan.database.connect import Connection
@@ -63,12 +63,12 @@ def test_what_is_held_is_listed_with_its_reason(environment: dict[str, str], hel
 def test_an_approval_issues_with_the_next_batch(
     environment: dict[str, str], held: int, connection: Connection
 ) -> None:
-    done = call(environment, "gate", "approve", held, "--remark", "checked with the state")
+    done = call_process(environment, "gate", "approve", held, "--remark", "checked with the state")
     assert done.returncode == 0, done.stderr
     assert "approved by operator:" in done.stdout
-    assert call(environment, "issue").returncode == 0
+    assert call_process(environment, "issue").returncode == 0
     assert statuses(connection) == {"issued": 3}
-    again = call(environment, "gate", "reject", held)
+    again = call_process(environment, "gate", "reject", held)
     assert again.returncode == 1
     assert "was approved by operator:" in again.stderr
 

@@ -43,7 +43,6 @@ def modules_of(environment: dict[str, str], *arguments: str) -> set[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stderr.rpartition("MODULES ")[2]))
@@ -70,7 +69,6 @@ def test_opening_psql_imports_none_of_them_either(environment: dict[str, str]) -
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     assert of(set(json.loads(done.stderr.rpartition("MODULES ")[2])), NEVER) == []

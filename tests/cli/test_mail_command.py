@@ -2,7 +2,7 @@
 
 import json
 
-from people import call
+from people import call, call_process
 
 from mail_servers import queue
 from pramaan.database.connect import Connection
@@ -11,7 +11,7 @@ from pramaan.database.connect import Connection
 def test_what_failed_is_listed_without_addresses_and_tried_again(
     environment: dict[str, str], connection: Connection
 ) -> None:
-    assert call(environment, "mail", "list").stdout == "Everything is sent.\n"
+    assert call_process(environment, "mail", "list").stdout == "Everything is sent.\n"
     for number in (1, 2, 3):
         queue(connection, number)
     connection.execute(

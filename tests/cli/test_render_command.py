@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pypdfium2
 import pytest
-from people import call
+from people import call_process
 
 from plain_template import plain_files, write_template
 from pramaan.cli.render import named_template
@@ -60,7 +60,9 @@ def test_a_row_is_a_file(environment: dict[str, str], template: Path, tmp_path: 
         GOOD | {"id": 3, "certificate_id": "7"},
     ]
     data = written(tmp_path / "rows.jsonl", rows)
-    done = call(environment, "render", "--template", template, "--data", data, "--out", tmp_path / "out")
+    done = call_process(
+        environment, "render", "--template", template, "--data", data, "--out", tmp_path / "out"
+    )
     assert done.returncode == 0, done.stderr
     assert "3 certificates in" in done.stdout
     assert "a second" in done.stdout
@@ -80,7 +82,7 @@ def test_a_row_is_a_file(environment: dict[str, str], template: Path, tmp_path: 
 def test_a_bundled_template_is_named_by_its_id(environment: dict[str, str], tmp_path: Path) -> None:
     data = written(tmp_path / "rows.jsonl", [GOOD | {"id": "a"}])
     for engine in ENGINES:
-        done = call(
+        done = call_process(
             environment,
             "render",
             "--template",
@@ -126,7 +128,7 @@ def test_what_is_wrong_with_a_row_is_told_and_the_others_are_rendered(
     jobs: int, environment: dict[str, str], template: Path, tmp_path: Path
 ) -> None:
     data = written(tmp_path / "rows.jsonl", [row for row, _ in BAD.values()])
-    done = call(
+    done = call_process(
         environment,
         "render",
         "--template",
@@ -167,7 +169,7 @@ MISTAKES = {
 def test_a_mistake_is_one_message(case: str, environment: dict[str, str], tmp_path: Path) -> None:
     arguments, said = MISTAKES[case]
     data = written(tmp_path / "rows.jsonl", [GOOD | {"id": "a"}])
-    done = call(environment, "render", "--data", data, "--out", tmp_path / "out", *arguments)
+    done = call_process(environment, "render", "--data", data, "--out", tmp_path / "out", *arguments)
     assert done.returncode in (1, 2)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -175,7 +177,7 @@ def test_a_mistake_is_one_message(case: str, environment: dict[str, str], tmp_pa
 
 def test_a_signature_that_is_none_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
     data = written(tmp_path / "rows.jsonl", [GOOD | {"id": "a"}])
-    done = call(
+    done = call_process(
         environment,
         "render",
         "--template",

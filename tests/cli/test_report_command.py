@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from people import call
+from people import call, call_process
 
 from mail_servers import Temper, free_port, running_server
 from pramaan.database.connect import Connection
@@ -31,7 +31,7 @@ def posted(environment: dict[str, str], port: int) -> dict[str, str]:
 def test_a_report_is_built_and_sent(environment: dict[str, str]) -> None:
     temper = Temper()
     with running_server(temper) as port:
-        done = call(posted(environment, port), "report", "b", "--to", "mentor@example.org", "--json")
+        done = call_process(posted(environment, port), "report", "b", "--to", "mentor@example.org", "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert (figures["status"], figures["rows"], figures["completed"]) == ("sent", 3, 3)

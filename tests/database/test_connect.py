@@ -69,7 +69,7 @@ def test_an_interruption_comes_out_as_itself_and_its_locks_are_free(
         statement(other)
 
     # Waits for what is free already, but for the blink in which the session ends.
-    with pipeline_lock(connection, wait_seconds=60):
+    with pipeline_lock(connection, wait_seconds=600):
         pass
 
 

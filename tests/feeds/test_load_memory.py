@@ -69,7 +69,6 @@ def peak_bytes(world: World, *, status: str = "loaded") -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_file_of_100_megabytes_takes_bounded_memory(world: World) -> None:
     write_csv(world.folder / "progress/big.csv", size_bytes=100 * 10**6)
     assert peak_bytes(world) < LIMIT_BYTES

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from pramaan.database.connect import Connection, connect
 from pramaan.pipeline import Pipeline
 from pramaan.settings import Settings
+from shared_home import EMPTY, Keep
 from worlds import database_url, finishers_waiting
 
 
@@ -19,9 +21,20 @@ def other(settings: Settings) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def one_waiting(settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path) -> str:
+def origin(request: pytest.FixtureRequest, keep: Keep) -> str:
+    """One certificate is pending, where the test asks for it."""
+    return keep("one_waiting", _one_waiting) if "one_waiting" in request.fixturenames else EMPTY
+
+
+def _one_waiting(settings: Settings) -> None:
+    url = database_url(settings)
+    with connect(url) as connection, TemporaryDirectory() as folder:
+        finishers_waiting(settings, Pipeline(settings, url=url), connection, Path(folder), count=1)
+
+
+@pytest.fixture
+def one_waiting(connection: Connection) -> str:
     """The id of a certificate that is pending."""
-    finishers_waiting(settings, pipeline, connection, tmp_path, count=1)
     row = connection.execute("select certificate_id from registry.certificates").fetchone()
     assert row is not None
     return str(row[0])

@@ -214,7 +214,7 @@ def test_what_is_recorded_is_locked_in_the_order_of_ids(
             connection.execute(
                 "select from registry.certificates where certificate_id = %s for update nowait", (last,)
             )
-        assert recording.result(timeout=60) == {first}
+        assert recording.result() == {first}
     assert get_certificate(connection, last).status == "failed"
 
 
@@ -239,5 +239,5 @@ def test_whoever_decides_a_hold_and_a_batch_at_the_gate_take_turns(
             wait_until_it_waits(connection, other.info.backend_pid)
             lock_certificates(connection, [one_waiting])
             assert list_holds(connection, state="waiting")
-        assert decided.result(timeout=60).state == "approved"
+        assert decided.result().state == "approved"
     assert get_certificate(connection, one_waiting).status == "pending"

@@ -150,7 +150,7 @@ def test_what_changes_many_locks_them_in_the_order_of_ids(  # noqa: PLR0917 - fi
             connection.execute(
                 "select from registry.certificates where certificate_id = %s for update nowait", (last,)
             )
-        waiting.result(timeout=60)
+        waiting.result()
     changed = "next_attempt_at <= now()" if work == "make_due" else "lease_id is null"
     query: LiteralString = f"select from registry.certificates where {changed}"
     assert connection.execute(query).rowcount == 2

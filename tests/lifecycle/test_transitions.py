@@ -22,9 +22,7 @@ from pramaan.lifecycle.issuing import Failure, retry_failed
 from pramaan.lifecycle.revocation import revoke
 from pramaan.lifecycle.transitions import STATUSES, TRANSITIONS
 from pramaan.lifecycle.withdrawal import withdraw_by_person
-from pramaan.pipeline import Pipeline
-from pramaan.settings import Settings
-from worlds import TESTER, finishers_waiting, open_hold
+from worlds import TESTER, open_hold
 
 PACKAGE = Path(__file__).resolve().parents[2] / "include" / "pramaan"
 STAYS = [(status, status) for status in STATUSES]
@@ -51,10 +49,8 @@ _AGAIN = """
 
 
 @pytest.fixture
-def one_certificate(
-    settings: Settings, pipeline: Pipeline, connection: Connection, tmp_path: Path
-) -> dict[str, object]:
-    finishers_waiting(settings, pipeline, connection, tmp_path, count=1)
+def one_certificate(one_waiting: str, connection: Connection) -> dict[str, object]:
+    assert one_waiting
     return {"hold_id": open_hold(connection, "c")}
 
 

@@ -81,9 +81,11 @@ def test_any_header_gives_a_language_of_ours(header: str) -> None:
 
 @pytest.mark.parametrize("part", ["hi,", "hi-", "hi;q=0.5,", "a-", ",", " ", "hi ;", "hi-aaaaaaaa", "-a"])
 def test_a_hostile_header_takes_no_time(part: str) -> None:
-    began = time.perf_counter()
-    assert negotiate(part * 1_000_000) in LANGUAGES
-    assert time.perf_counter() - began < 0.1
+    header = part * 1_000_000
+    began = time.process_time()
+    assert negotiate(header) in LANGUAGES
+    # Read through it would take minutes.
+    assert time.process_time() - began < 1
 
 
 def test_what_stands_far_behind_is_not_read() -> None:

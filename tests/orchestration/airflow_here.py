@@ -1,23 +1,29 @@
-"""Airflow in a process of its own: reads what to do as JSON from its input, writes what came of it.
+"""Airflow in a process of its own, for all tests that need one: answers each line of JSON on its input.
 
-    {"facts": true}                                  -> what every DAG and task says of itself
-    {"runs": [{"dag": ..., "env": {...}}, ...]}      -> how each run and its tasks ended; "queued": a DAG,
+    {"env": {...}, "facts": true}                    -> what every DAG and task says of itself
+    {"env": {...}, "runs": [{"dag": ..., "env": {...}}, ...]}
+                                                     -> how each run and its tasks ended; "queued": a DAG,
                                                         while a run of that waits to begin
 
-The runs are real (`dag.test`), one after the other, on the environment of this process and what each adds.
+The runs are real (`dag.test`), one after the other, on the environment of the question and what each adds.
 Tasks are tried once: waiting for a retry shows nothing.
 """
 
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from airflow.configuration import conf as configuration
 from airflow.dag_processing.dagbag import DagBag
 from airflow.models.dagrun import DagRun
+from airflow.utils.db import initdb
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunType
@@ -71,7 +77,6 @@ def queued_run(dag_id: str) -> Iterator[None]:
 
 
 def run(
-    bag: DagBag,
     *,
     dag: str,
     env: dict[str, str],
@@ -79,7 +84,7 @@ def run(
     queued: str | None = None,
 ) -> dict[str, Any]:
     os.environ.update(env)
-    tested = bag.dags[dag]
+    tested = bag_of(f"{dag}.py").dags[dag]
     # `test` takes none: it leaves it to the scheduler to keep their records.
     tested.deadline = None
     for task in tested.tasks:
@@ -93,13 +98,30 @@ def run(
     return {"state": str(done.state), "run_id": done.run_id, "tasks": tasks}
 
 
+@cache
+def bag_of(file: str = "") -> DagBag:
+    """Of one DAG file, or of all."""
+    return DagBag(Path(configuration.get("core", "dags_folder")) / file)
+
+
+def answer(wanted: dict[str, Any]) -> Any:
+    os.environ.clear()
+    os.environ.update(wanted["env"])
+    return facts(bag_of()) if "facts" in wanted else [run(**one) for one in wanted["runs"]]
+
+
 def main() -> None:
-    wanted = json.load(sys.stdin)
     # What Airflow prints is no answer.
-    answer, sys.stdout = sys.stdout, sys.stderr
-    bag = DagBag()
-    found = facts(bag) if "facts" in wanted else [run(bag, **one) for one in wanted["runs"]]
-    answer.write("\n" + json.dumps(found))
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    initdb()
+    for line in sys.stdin:
+        try:
+            found = {"answer": answer(json.loads(line))}
+        except Exception:  # noqa: BLE001 - whatever it was, the test is told
+            found = {"error": traceback.format_exc()}
+        answers.write(json.dumps(found) + "\n")
+        answers.flush()
 
 
 if __name__ == "__main__":

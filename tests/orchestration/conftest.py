@@ -1,33 +1,35 @@
 """Airflow on an empty world."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from airflows import SCRIPT, Airflow, call_airflow, environment
+from airflows import Airflow, Asked, environment, running_airflow
 
 from pramaan.settings import Settings
 from worlds import database_url
 
 
 @pytest.fixture(scope="session")
-def airflow_home(session_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Airflow's own database, migrated once."""
-    home = tmp_path_factory.mktemp("airflow")
-    given = environment(session_settings, home, url="postgresql://nowhere")
-    call_airflow(given, "-m", "airflow", "db", "migrate")
-    return home
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where Airflow's own database and its logs are."""
+    return tmp_path_factory.mktemp("airflow")
+
+
+@pytest.fixture(scope="session")
+def one_airflow(session_settings: Settings, airflow_home: Path) -> Iterator[Airflow]:
+    """The one process that all these tests ask."""
+    given = environment(session_settings, airflow_home, url="postgresql://nowhere")
+    with running_airflow(given, airflow_home / "said.log") as ask:
+        yield ask
 
 
 @pytest.fixture
-def airflow(airflow_home: Path, settings: Settings) -> Airflow:
-    """Asks `airflow_here.py` something, on this test's empty world."""
+def airflow(one_airflow: Airflow, airflow_home: Path, settings: Settings) -> Airflow:
+    """Asks it something, on this test's empty world."""
 
-    def ask(wanted: dict[str, Any]) -> Any:
+    def ask(asked: Asked) -> object:
         given = environment(settings, airflow_home, url=database_url(settings))
-        printed = call_airflow(given, str(SCRIPT), stdin=json.dumps(wanted))
-        # The last line: Airflow says something of its own before.
-        return json.loads(printed.splitlines()[-1])
+        return one_airflow({"env": given, **asked})
 
     return ask

@@ -51,5 +51,5 @@ def test_the_night_waits_for_metrics_that_are_being_built(
         ).fetchone():
             assert night.is_alive()
         assert night.is_alive()
-    night.join(60)
+    night.join()
     assert not night.is_alive()

@@ -14,8 +14,6 @@ from pramaan.settings import Settings
 from pramaan.stages.loading import TELEMETRY_FEEDS
 from worlds import attach_everywhere, drop_finishers, drop_rows, load_and_decide
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
 IDLE = ("issue_certificates", "check_quality", "approve_held_issuance", "send_reports", "send_mail")
 
 

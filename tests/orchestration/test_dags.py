@@ -2,12 +2,9 @@
 
 import re
 
-import pytest
 from airflows import Airflow
 
 from pramaan.settings import PROJECT_ROOT
-
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 FILES = {path.stem for path in (PROJECT_ROOT / "dags").glob("*.py")}
 

@@ -192,7 +192,7 @@ def test_the_database_itself_accepts_what_touches(offered_certificate: Connectio
 def test_of_two_at_once_one_wins(published_course: Connection, settings: Settings) -> None:
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()
-    together = threading.Barrier(2, timeout=10)
+    together = threading.Barrier(2)
 
     def try_to_attach(_: int) -> str:
         with connect(url) as connection:

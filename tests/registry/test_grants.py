@@ -172,7 +172,7 @@ def test_a_lesser_grant_does_not_stand_for_the_first_admin(grant: Grant, connect
 
 def test_two_starts_at_once_make_one_first_admin(connection: Connection, other: Connection) -> None:
     with ThreadPoolExecutor(2) as threads:
-        made = list(threads.map(grant_first_admin, (connection, other), ("root", "root"), timeout=30))
+        made = list(threads.map(grant_first_admin, (connection, other), ("root", "root")))
     assert sorted(made) == [False, True]
     assert len(list_grants(connection)) == 1
 
@@ -182,5 +182,5 @@ def test_the_same_grant_at_the_same_time_is_one(connection: Connection, other: C
         return add_grant(through, Grant("asha", "mentor", "t"), by=TESTER)
 
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(add, (connection, other), timeout=30))
+        list(threads.map(add, (connection, other)))
     assert list_grants(connection) == [Grant("asha", "mentor", "t")]

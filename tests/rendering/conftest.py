@@ -7,7 +7,8 @@ import pytest
 from renderers import BUNDLED, INDIA, RendererOf
 
 from pramaan.rendering.fonts import configure_fonts
-from pramaan.rendering.renderer import Renderer
+from pramaan.rendering.page_cache import PageCache
+from pramaan.rendering.renderer import Engine, Renderer
 from pramaan.rendering.template import Template, load_template
 
 
@@ -23,6 +24,10 @@ def bundled() -> Callable[[str], Template]:
 
 
 @pytest.fixture(scope="session")
-def renderer_of(bundled: Callable[[str], Template]) -> RendererOf:
-    """A renderer of a bundled template, by engine."""
-    return cache(lambda template_id, engine: Renderer(bundled(template_id), zone=INDIA, engine=engine))
+def renderer_of(bundled: Callable[[str], Template], kept_pages: PageCache) -> RendererOf:
+    """A renderer of a bundled template, by engine; what one test has laid out no other lays out again."""
+
+    def renderer(template_id: str, engine: Engine) -> Renderer:
+        return Renderer(bundled(template_id), zone=INDIA, engine=engine, page_cache=kept_pages)
+
+    return cache(renderer)

@@ -240,7 +240,7 @@ def test_a_killed_builder_leaves_nothing_building_and_nobody_without_mail(
             builder.wait()
         # A mail that was being handed over is free once its lease ends.
         connection.execute("update ops.mails set lease_expires_at = now() where status = 'queued'")
-        for _ in range(50):
+        for _ in range(3_000):
             if all(line(connection, request).status == "sent" for request in requests):
                 break
             work(service, port=port)

@@ -304,7 +304,6 @@ def test_a_thousand_scored_contents_are_all_there(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
 def test_a_quarter_of_a_million_people_are_all_there(
     connection: Connection, write: Write, tmp_path: Path
 ) -> None:

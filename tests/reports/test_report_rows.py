@@ -388,6 +388,12 @@ def test_the_longest_row_that_a_feed_can_make_is_read(connection: Connection) ->
     assert [list(row.values()).count(longest) for row in rows] == [10, 10, 10]
 
 
+WAITS = """
+    select 1 from pg_locks inner join pg_database on pg_locks.database = pg_database.oid
+    where not granted and datname = current_database()
+"""
+
+
 @pytest.mark.usefixtures("one_batch")
 def test_what_is_written_while_a_report_is_read_is_not_in_it(
     settings: Settings, connection: Connection
@@ -398,7 +404,7 @@ def test_what_is_written_while_a_report_is_read_is_not_in_it(
             # The report begins, and waits for this table once it has seen its batch.
             other.execute("lock table registry.certificates in access exclusive mode")
             read = reader.submit(rows_of, connection)
-            while not other.execute("select 1 from pg_locks where not granted").fetchone():
+            while not other.execute(WAITS).fetchone():
                 assert not read.done()
             add_person(other, "u2")
             other.execute("update raw.users set name = 'Changed'")

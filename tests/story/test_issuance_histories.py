@@ -250,7 +250,6 @@ def tell(new_world: Callable[[], World], history: list[Chapter]) -> Chronicle:
 QUICK = hypothesis_settings(max_examples=18, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.mark.timeout(900)  # making a failing history small takes its time
 @given(history=chapters())
 @QUICK
 def test_every_history_ends_in_the_certificates_of_the_reference(

@@ -33,7 +33,7 @@ from pramaan.warehouse.dbt import run_dbt
 
 run_dbt(["run", "--select", sys.argv[3]], url=sys.argv[1], target=Path(sys.argv[2]))
 """
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 900
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_a_long_reader_stops_neither_batches_nor_readers(
                                  "and finished_at is null")  # fmt: skip
             for number in range(2, 6):
                 finish_and_decide(learners, number)
-                learners.execute("set lock_timeout = '10s'")
+                learners.execute("set lock_timeout = '100s'")
                 assert learners.execute(f"select count(*) from marts.{model}").fetchone() == (number - 1,)
         assert build.wait(PATIENCE_SECONDS) == 0
     assert learners.execute(f"select count(*) from marts.{model}").fetchone() == (5,)

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -75,14 +74,17 @@ class KeyServer:
         self.keys: list[dict[str, object]] = []
         self.body: bytes | None = None
         self.status = 200
-        self.delay_seconds = 0.0
+        self.answering = threading.Event()
+        self.answering.set()
+        self.being_asked = threading.Event()
         self.asked = 0
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.asked += 1
-                time.sleep(server.delay_seconds)
+                server.being_asked.set()
+                server.answering.wait()
                 body = server.body if server.body is not None else json.dumps({"keys": server.keys}).encode()
                 self.send_response(server.status)
                 self.send_header("content-type", "application/json")
@@ -104,6 +106,7 @@ class KeyServer:
 
     def close(self) -> None:
         """Be gone: whoever asks then is refused a connection. Safe to repeat."""
+        self.answering.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

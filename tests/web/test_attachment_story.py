@@ -128,8 +128,11 @@ def test_of_two_at_the_same_time_one_is_refused(
 
 
 def wait_until_both_wait(world: World) -> None:
-    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-    until = datetime.now(UTC) + timedelta(seconds=20)
+    waiting = (
+        "select count(*) from pg_locks where locktype = 'advisory' and not granted "
+        "and database = (select oid from pg_database where datname = current_database())"
+    )
+    until = datetime.now(UTC) + timedelta(minutes=10)
     while world.one(waiting) < 2:
         assert datetime.now(UTC) < until
 

@@ -23,6 +23,7 @@ from pramaan.web.serve import mounted
 from pramaan.web.tokens import BearerTokens, KeySource, issue_token
 from worlds import database_url
 
+NEW_ISSUER = {"id": "board-u", "tenant_id": "t", "name": "Board of U"}
 EXAMPLES = 16
 """Of every call and each kind of data, good and bad, after all boundaries of its description."""
 
@@ -84,6 +85,7 @@ def known_ids(world: World) -> dict[str, list[str]]:
 
 def with_examples(description: dict[str, Any], ids: Mapping[str, list[str]]) -> dict[str, Any]:
     """The document with an example for every call that can succeed; what is good and bad stays the same."""
+    description["components"]["schemas"]["NewIssuer"]["examples"] = [NEW_ISSUER]
     description["components"]["schemas"]["NewAttachment"]["examples"] = [ASSERTION]
     description["components"]["schemas"]["AttachmentPreviewBody"]["examples"] = [ASSERTION]
     description["components"]["schemas"]["NewReport"]["examples"] = [{"format": "csv"}]

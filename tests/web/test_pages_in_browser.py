@@ -25,6 +25,9 @@ from worlds import database_url
 
 pytestmark = pytest.mark.slow
 
+PATIENCE_MS = 600_000
+expect.set_options(timeout=PATIENCE_MS)
+
 CHROMIUM = Path("/usr/bin/chromium")
 FRAME = (
     "<!doctype html><title>Airflow</title><iframe src='/pramaan/certificates' width=1200 height=1600 "
@@ -78,6 +81,7 @@ def reader(browser: Browser, address: str, user: str | None = "creator_t", **opt
     context = browser.new_context(locale="en-IN", **options)
     if user is not None:
         context.add_cookies([{"name": "user", "value": user, "url": address}])
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -203,7 +207,7 @@ def test_a_report_is_asked_for_followed_and_scheduled(
         expect(page.get_by_text("Waiting")).to_be_visible()
         sent(two_tenants, two_tenants.one("select request_id from ops.report_requests"))
         # It looks again by itself.
-        expect(page.get_by_text("To me***@mentors.example")).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("To me***@mentors.example")).to_be_visible()
         page.get_by_label("Each week").check()
         page.get_by_role("radio", name="reading-t").check()
         page.get_by_role("button", name="Ask for the report").click()

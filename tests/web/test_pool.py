@@ -15,7 +15,7 @@ from web_worlds import ASSERTION, Api, World, open_api
 from pramaan.checking import check
 from pramaan.web import previews, reports
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 900.0
 AT_ONCE = 3
 
 Slow = Callable[[], Any]

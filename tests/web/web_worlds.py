@@ -1,6 +1,7 @@
 """States of the world that the API's tests start from: two tenants, people who may do different things."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -161,12 +162,6 @@ def open_api(
     settings: Settings, sign_in: SignIn | None = None, *, most_connections: int = MOST_CONNECTIONS
 ) -> Iterator[Api]:
     """The app as `pramaan serve` runs it, on these settings; with `sign_in`, as if mounted elsewhere."""
-    app = create_app(
-        sign_in or BearerTokens(KeySource.of(settings)),
-        settings=lambda: settings,
-        database_url=lambda: database_url(settings),
-        most_connections=most_connections,
-    )
     tokens: dict[str, str] = {}
 
     def token(username: str) -> str:
@@ -174,8 +169,35 @@ def open_api(
             tokens[username] = issue_token(settings, username, valid_for=timedelta(hours=1))
         return tokens[username]
 
-    with TestClient(mounted(app), client=(ADDRESS, 5000)) as client:
+    idle = _IDLE[most_connections]
+    app = idle.pop() if idle else _App(most_connections)
+    app.settings, app.sign_in = settings, sign_in or BearerTokens(KeySource.of(settings))
+    with TestClient(app.served, client=(ADDRESS, 5000)) as client:
         yield Api(client, token)
+    idle.append(app)
+
+
+class _App:
+    """The app, which takes longer to make than most tests take: started again for each world."""
+
+    def __init__(self, most_connections: int) -> None:
+        self.settings: Settings
+        self.sign_in: SignIn
+        self.served = mounted(
+            create_app(
+                self._signed_in,
+                settings=lambda: self.settings,
+                database_url=lambda: database_url(self.settings),
+                most_connections=most_connections,
+            )
+        )
+
+    async def _signed_in(self, request: Request) -> SignedIn:
+        return await self.sign_in(request)
+
+
+_IDLE: defaultdict[int, list[_App]] = defaultdict(list)
+"""By the number of their connections, those that nobody uses now."""
 
 
 def all_rows(connection: Connection) -> dict[str, str]:

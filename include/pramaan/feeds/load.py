@@ -101,8 +101,11 @@ def load_waiting(
     Raises StoreError when the landing folder cannot be listed, psycopg's OperationalError (which `connect`
     turns into DatabaseError) when Postgres goes away; the file under way then waits, whole, for the next run.
     """
+    files = last_those_that_kill(connection, landing.waiting(feeds=feeds))
+    if not files:
+        return
     with open_validator() as validate:
-        for file in last_those_that_kill(connection, landing.waiting(feeds=feeds)):
+        for file in files:
             yield load_file(connection, landing, file, loaded_at=now(), validate=validate, on_rows=on_rows)
 
 

@@ -26,8 +26,8 @@ __all__ = [
 MAIL_SERVER: Final = "mail-server"
 """What the supervisor calls it, and its working folder in `run`."""
 
-_START_SECONDS: Final = 30.0
-_ANSWER_SECONDS: Final = 2.0
+_START_SECONDS: Final = 300.0
+_ANSWER_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.02
 
 

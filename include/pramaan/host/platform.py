@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ensure_database", "ensure_mail_server", "running", "start_airflow", "stop"]
 
-_LOCK_SECONDS: Final = 300.0
-_POSTGRES_SECONDS: Final = 60.0
+_LOCK_SECONDS: Final = 1200.0
+_POSTGRES_SECONDS: Final = 300.0
 _RECOVERY_SECONDS: Final = 1800.0
-_AIRFLOW_SECONDS: Final = 240.0
+_AIRFLOW_SECONDS: Final = 900.0
 _POLL_SECONDS: Final = 0.02
 
 

@@ -34,7 +34,7 @@ _SOCKET_PATH_LIMIT_BYTES: Final = 90
 """The kernel takes 107; supervisord first binds to the name with its process id behind it."""
 
 _TEMPORARY: Final = Path("/tmp")  # noqa: S108 - the same place for every process, whatever its TMPDIR says
-_ANSWER_SECONDS: Final = 10.0
+_ANSWER_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 180.0
 _STARTABLE: Final = frozenset({"stopped", "exited", "fatal", "unknown"})
 _STOPPABLE: Final = frozenset({"starting", "running", "backoff"})

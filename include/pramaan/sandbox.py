@@ -1,10 +1,10 @@
 """A module of ours run in a child process that can be stopped, on what a stranger wrote.
 
-The child knows nothing of ours but where libraries and fonts are. It has so much address space as its module
-says, a gigabyte where it says nothing. Each of its steps has 4 s of processor time, all together 3 s and a
-tenth of a second for each, at most 8 s, unless the child lifts that: an exception ends it then, or 2 s later
-the kernel, and after 8 s by the clock (or what the parent allows) we do. It answers with lines of JSON: the
-name of each step that begins, and what it found.
+The child gets nothing of the parent's environment but where libraries and fonts are. Its address space is
+limited to what its module asks for, by default a gigabyte. The processor time of each step, and of all steps
+together unless the child lifts that, is limited by a budget from the parent: beyond it an exception ends the
+step, 2 s later the kernel ends the child, and the parent ends a child that is silent for long. The child
+answers with lines of JSON: the name of each step that begins, and what it found.
 
     parent: for line in run_in_sandbox("pramaan.checking.child", arguments, data=...): ...
     child:  say = enter_sandbox(); say.step("the pictures"); say({"found": ...})
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final
@@ -27,8 +28,9 @@ from typing import IO, Any, Final
 from pramaan.errors import HostError
 
 __all__ = [
+    "DEFAULT_BUDGET",
     "MEMORY_BYTES",
-    "STEP_CPU_SECONDS",
+    "CpuBudget",
     "OutOfCpuTime",
     "SandboxOutput",
     "SandboxStopped",
@@ -41,18 +43,30 @@ __all__ = [
 MEMORY_BYTES: Final = 1_000_000_000
 """Of address space. A plain template takes 350 MB of it, two thirds of that libraries."""
 
-STEP_CPU_SECONDS: Final = 4
-_BASE_CPU_SECONDS: Final = 3.0
-_MEAN_CPU_SECONDS: Final = 0.1
-"""Twenty steps may not take 4 s each. A plain step takes a twentieth of a second."""
-_MOST_CPU_SECONDS: Final = 8.0
-"""However many steps there are; our own templates take 3."""
+
+@dataclass(frozen=True, slots=True)
+class CpuBudget:
+    """Seconds of processor time for the steps of a child.
+
+    A plain step of a template takes a twentieth of a second, and our own templates take 4 s in all on a quiet
+    machine; the default has room of four times, for a slow or busy one.
+    """
+
+    step_seconds: float = 16.0
+    base_seconds: float = 12.0
+    """What all steps have together, and for each step `mean_seconds` more, up to `most_seconds`."""
+    mean_seconds: float = 0.4
+    most_seconds: float = 32.0
+
+
+DEFAULT_BUDGET: Final = CpuBudget()
+_BUDGET_VARIABLE: Final = "PRAMAAN_SANDBOX_CPU_SECONDS"
 
 _LEAST_CPU_SECONDS: Final = 0.5
 _GRACE_CPU_SECONDS: Final = 2
-_STEP_CLOCK_SECONDS: Final = 8.0
-_START_CLOCK_SECONDS: Final = 60.0
-"""To start takes a second; more on a machine that does much else. Nothing of a stranger's is read by then."""
+_STEP_CLOCK_SECONDS: Final = 120.0
+_START_CLOCK_SECONDS: Final = 300.0
+"""Starting takes a second, and more on a busy machine. Nothing untrusted is read by then."""
 
 _LARGEST_FILE_BYTES: Final = 50_000_000
 _LONGEST_LINE_BYTES: Final = 1_000_000
@@ -78,6 +92,7 @@ def run_in_sandbox(
     arguments: Sequence[str],
     *,
     data: bytes = b"",
+    budget: CpuBudget = DEFAULT_BUDGET,
     step_clock_seconds: float = _STEP_CLOCK_SECONDS,
 ) -> Generator[Mapping[str, Any], None, None]:
     """What the child says, a mapping each, as it comes; the first is asked for when the child has started.
@@ -95,7 +110,7 @@ def run_in_sandbox(
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 cwd=folder,
-                env=child_environment(Path(folder)),
+                env=child_environment(Path(folder)) | {_BUDGET_VARIABLE: json.dumps(asdict(budget))},
             )
             assert child.stdout is not None  # noqa: S101 - for the type checker
             try:
@@ -157,8 +172,9 @@ def child_environment(folder: Path) -> dict[str, str]:
 class SandboxOutput:
     """How the child answers."""
 
-    def __init__(self, out: IO[bytes]) -> None:
+    def __init__(self, out: IO[bytes], budget: CpuBudget) -> None:
         self._out = out
+        self.budget = budget
         self.doing = ""
         self.ran_out = False
         """Whether a step used up its time, even if a library swallowed what told it so."""
@@ -179,10 +195,11 @@ class SandboxOutput:
         signal.setitimer(signal.ITIMER_PROF, 0)
         self.doing = name
         self({"step": name})
-        used, allowed = _cpu_seconds(), float(STEP_CPU_SECONDS)
+        used, allowed = _cpu_seconds(), self.budget.step_seconds
         self._steps += 1
         if self.limit_all:
-            left = min(_BASE_CPU_SECONDS + self._steps * _MEAN_CPU_SECONDS, _MOST_CPU_SECONDS)
+            budget = self.budget
+            left = min(budget.base_seconds + self._steps * budget.mean_seconds, budget.most_seconds)
             left -= used - self._begun_at
             allowed = max(min(allowed, left), _LEAST_CPU_SECONDS)
         _set_limit(resource.RLIMIT_CPU, math.ceil(used + allowed) + _GRACE_CPU_SECONDS)
@@ -208,7 +225,8 @@ def enter_sandbox(*, memory_bytes: int = MEMORY_BYTES) -> tuple[SandboxOutput, b
     Import what is heavy before the first step.
     """
     limit_resources(memory_bytes=memory_bytes)
-    say = SandboxOutput(os.fdopen(os.dup(1), "wb"))
+    budget = CpuBudget(**json.loads(os.environ[_BUDGET_VARIABLE]))
+    say = SandboxOutput(os.fdopen(os.dup(1), "wb"), budget)
     # Whatever prints, it is no answer.
     os.dup2(2, 1)
 

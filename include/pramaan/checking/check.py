@@ -17,7 +17,7 @@ from pramaan.checking.findings import Finding, error
 from pramaan.errors import TemplateError
 from pramaan.rendering.fonts import require_configured_fonts
 from pramaan.rendering.template import Template, read_folder
-from pramaan.sandbox import SandboxStopped, run_in_sandbox
+from pramaan.sandbox import DEFAULT_BUDGET, CpuBudget, SandboxStopped, run_in_sandbox
 
 __all__ = ["Finding", "check_template", "vet"]
 
@@ -30,7 +30,7 @@ _vetted: set[tuple[str, str]] = set()
 """Ids and versions of templates that this process found good."""
 
 
-def check_template(folder: Path) -> list[Finding]:
+def check_template(folder: Path, *, budget: CpuBudget = DEFAULT_BUDGET) -> list[Finding]:
     """Everything that is wrong with the template in `folder`, and what should be looked at; errors first come
     by file as they are found. Takes some seconds, more with more languages; writes nothing.
 
@@ -41,14 +41,14 @@ def check_template(folder: Path) -> list[Finding]:
         files = read_folder(folder)
     except TemplateError as problem:
         return [error(str(problem))]
-    return list(_findings(folder.name, files, depth="whole"))
+    return list(_findings(folder.name, files, depth="whole", budget=budget))
 
 
-def vet(template: Template) -> None:
+def vet(template: Template, *, budget: CpuBudget = DEFAULT_BUDGET) -> None:
     """Refuse a template that is hostile or cannot be used: to be called before a template is first rendered.
 
-    Takes a second, three with thirteen languages; a template that this process found good before takes
-    nothing. At most some 10 s after the child has started, each page within 5 s of processor time and 1 GB.
+    Takes a second, four with thirteen languages; a template that this process found good before takes
+    nothing. At most what the budget allows, by default 32 s of processor time, and 1 GB.
 
     `configure_fonts` must have been called before. Raises TemplateError naming the template, the file and the
     line, and what is wrong; HostError when this machine cannot check templates.
@@ -56,20 +56,25 @@ def vet(template: Template) -> None:
     key = (template.template_id, template.version)
     if key in _vetted:
         return
-    with closing(_findings(template.template_id, template.files, depth="short")) as findings:
+    with closing(_findings(template.template_id, template.files, depth="short", budget=budget)) as findings:
         for finding in findings:
             if finding.severity == "error":
                 raise TemplateError(f"{finding.where(template.template_id)}: {finding.message}")
     _vetted.add(key)
 
 
-def _findings(template_id: str, files: Mapping[str, bytes], *, depth: str) -> Generator[Finding, None, None]:
+def _findings(
+    template_id: str, files: Mapping[str, bytes], *, depth: str, budget: CpuBudget
+) -> Generator[Finding, None, None]:
     require_configured_fonts()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
             archive.writestr(zipfile.ZipInfo(name), files[name])
-    with _one_child, closing(run_in_sandbox(_CHILD, [depth, template_id], data=buffer.getvalue())) as said:
+    with (
+        _one_child,
+        closing(run_in_sandbox(_CHILD, [depth, template_id], data=buffer.getvalue(), budget=budget)) as said,
+    ):
         try:
             for answer in said:
                 yield Finding(**answer["finding"])

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from pramaan.checking.findings import Finding, error
 from pramaan.rendering.markup import HTML_FILE
-from pramaan.sandbox import MEMORY_BYTES, STEP_CPU_SECONDS, OutOfCpuTime, SandboxOutput, enter_sandbox
+from pramaan.sandbox import MEMORY_BYTES, OutOfCpuTime, SandboxOutput, enter_sandbox
 
 _MOST_FINDINGS = 200
 
@@ -89,7 +89,7 @@ def _main(depth: str, template_id: str) -> None:
 def _too_long(say: SandboxOutput, traceback: TracebackType | None) -> Finding:
     file, line = _template_line(traceback)
     return error(
-        f"{say.doing} takes too much processor time ({STEP_CPU_SECONDS} s at most): simplify it",
+        f"{say.doing} takes too much processor time ({say.budget.step_seconds:g} s at most): simplify it",
         file,
         line,
     )

@@ -124,6 +124,6 @@ _rectangles: Final = _Rectangles()
 def _dark_modules(modules: "npt.NDArray[np.uint8]") -> bytes:
     """The path of all dark modules, eight at a time: a longer run is two rectangles that touch."""
     eighths = np.packbits(modules, axis=1).astype(np.int32)
-    rows, columns = np.indices(eighths.shape, sparse=True)
-    keys = (rows * _MOST_EIGHTHS + columns) * 256 + eighths
-    return b"".join([_rectangles[key] for key in keys[eighths > 0].tolist()])
+    rows, columns = np.nonzero(eighths)
+    keys = (rows * _MOST_EIGHTHS + columns) * 256 + eighths[rows, columns]
+    return b"".join([_rectangles[key] for key in keys.tolist()])

@@ -4,7 +4,7 @@ PYTEST = .venv/bin/python -m pytest
 PRAMAAN = .venv/bin/pramaan
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run down test test-all test-clock lint bench messages lock env
+.PHONY: help setup dev tools run down test test-all test-clock test-debian lint bench messages lock env
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
@@ -13,7 +13,10 @@ help: ## List the targets
 setup: ## Install system packages and the Python environment that are missing
 	@bash setup.sh
 
-tools: setup
+dev: setup
+	@bash setup.sh dev
+
+tools: dev
 	@bash setup.sh tools
 
 run: setup ## Start the platform here and issue the certificates of the bundled sample
@@ -34,7 +37,7 @@ test-all: test ## Run the test suite and the long chaos and soak tests
 test-clock: tools ## Run what depends on the calendar at every hour and at ends of months; HOURS="0 18", INSTANTS=...
 	@HOURS="$(HOURS)" INSTANTS="$(INSTANTS)" .venv/bin/python tests/clock/run.py $(ARGS)
 
-lint: setup ## Check style, types, imports and SQL; changes nothing, needs no network
+lint: dev ## Check style, types, imports and SQL; changes nothing, needs no network
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
@@ -47,7 +50,7 @@ bench: tools ## Run the benchmarks
 messages: setup ## Bring the catalogues of translated texts up to date with the source texts
 	@.venv/bin/python -m pramaan.localisation.messages
 
-lock: setup ## Compile requirements.txt from requirements.in; ARGS=--upgrade for newer versions
+lock: setup ## Compile requirements.txt and requirements-dev.txt; ARGS=--upgrade for newer versions
 	@bash setup.sh lock $(ARGS)
 	@bash setup.sh python
 

@@ -37,6 +37,9 @@ test-all: test ## Run the test suite and the long chaos and soak tests
 test-clock: tools ## Run what depends on the calendar at every hour and at ends of months; HOURS="0 18", INSTANTS=...
 	@HOURS="$(HOURS)" INSTANTS="$(INSTANTS)" .venv/bin/python tests/clock/run.py $(ARGS)
 
+test-debian: ## Set up and run the quick tests in a bare Debian, with its own Python; RELEASE=trixie (3.13); needs root
+	@bash tests/debian/run.sh $(or $(RELEASE),trixie) $(ARGS)
+
 lint: dev ## Check style, types, imports and SQL; changes nothing, needs no network
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check

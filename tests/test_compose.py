@@ -201,7 +201,8 @@ def test_make_env_fills_in_random_secrets_once(tmp_path: Path) -> None:
     assert (tmp_path / ".env").read_text(encoding="utf-8") == written
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
     assert len(base64.urlsafe_b64decode(variables["AIRFLOW_FERNET_KEY"])) == 32
-    assert all(re.fullmatch(r"[\w-]{43}=?", secret) for secret in secrets)
+    assert all(re.fullmatch(r"[\w-]{43}=?|[\w-]{64}", secret) for secret in secrets)
+    assert len(variables["AIRFLOW_JWT_SECRET"]) == 64
     assert len(set(secrets)) == len(secrets) == 7
 
 

@@ -9,13 +9,16 @@ if [ -e .env ]; then
     exit 0
 fi
 
-# 32 random bytes in the alphabet of Fernet keys, which needs no quoting in a URL either but for the padding.
-secret() { head -c 32 /dev/urandom | base64 | tr '+/' '-_'; }
+# Random bytes, 32 unless told otherwise, in the alphabet of Fernet keys, which needs no quoting in a URL either but for
+# the padding.
+secret() { head -c "${1:-32}" /dev/urandom | base64 -w 0 | tr '+/' '-_'; }
 
 umask 077
 while IFS= read -r line; do
     case $line in
     *_FERNET_KEY=) printf '%s%s\n' "$line" "$(secret)" ;;
+    # HMAC with SHA-512 wants 64 characters (RFC 7518, 3.2).
+    *_JWT_SECRET=) printf '%s%s\n' "$line" "$(secret 48)" ;;
     [A-Z]*_PASSWORD= | [A-Z]*_SECRET= | [A-Z]*_SECRET_KEY=) printf '%s%s\n' "$line" "$(secret | tr -d =)" ;;
     *) printf '%s\n' "$line" ;;
     esac

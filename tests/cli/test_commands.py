@@ -157,3 +157,8 @@ def test_another_home_s_key_is_refused_by_the_database(environment: dict[str, st
 def test_psql_opens_this_database_without_showing_the_password(environment: dict[str, str]) -> None:
     done = call_process(environment, "psql", "-At", "-c", "select current_database()")
     assert done.stdout.strip() == environment["PRAMAAN_DATABASE_URL"].rpartition("/")[2]
+
+
+def test_psql_needs_none_on_the_path(environment: dict[str, str], tmp_path: Path) -> None:
+    done = call_process(environment | {"PATH": str(tmp_path)}, "psql", "-At", "-c", "select 1")
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,8 @@ BENCHMARKS = ("feeds", "pipeline", "render", "api", "issue", "night", "report", 
 @json_option
 def bench(name: str | None, *, as_json: bool, **sizes: Any) -> None:
     """Measure NAME (all when left out) and write its section of BENCHMARKS.md."""
+    if find_spec("pramaan.bench") is None or find_spec("typst") is None:
+        raise click.ClickException("benchmarks need what only a checkout installs: run `make bench` in one")
     from pramaan.bench.sections import write_section
     from pramaan.settings import PROJECT_ROOT
 

@@ -73,7 +73,8 @@ def psql(arguments: tuple[str, ...]) -> None:
     }
     given = {variable: str(parts[name]) for name, variable in names.items() if name in parts}
     program = shutil.which("psql") or find_binaries(server_account()).program("psql")
-    os.execve(program, ["psql", *arguments], {**os.environ, **given})  # noqa: S606 - becomes psql, as asked
+    # By its full path: as plain "psql" it would look for itself on PATH, where it need not be.
+    os.execve(program, [program, *arguments], {**os.environ, **given})  # noqa: S606 - becomes psql, as asked
 
 
 @click.command()

@@ -42,6 +42,11 @@ def _password() -> bytes:
     return secrets.token_urlsafe(32).encode()
 
 
+def _jwt_secret() -> bytes:
+    """64 characters: what HMAC with SHA-512, which Airflow signs with, asks of a key (RFC 7518, 3.2)."""
+    return secrets.token_urlsafe(48).encode()
+
+
 def _signing_key() -> bytes:
     """An Ed25519 private key, as PEM."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -60,7 +65,7 @@ _SECRETS: Final[dict[str, Callable[[], bytes]]] = {
     "airflow_database_password": _password,
     "airflow_admin_password": _password,
     "airflow_fernet_key": _fernet_key,
-    "airflow_jwt_secret": _password,
+    "airflow_jwt_secret": _jwt_secret,
     "airflow_api_secret_key": _password,
     "certificate_id.key": lambda: secrets.token_bytes(32),
     "token_signing.key": _signing_key,

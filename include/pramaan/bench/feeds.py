@@ -130,7 +130,7 @@ def _measure(database: str, path: Path, *, fmt: str) -> list[Measurement]:
                     "from the landed file to committed, checked, merged and indexed raw rows"),
         Measurement(f"load_progress_{fmt}_floor", floor, "rows/s", None,
                     "peer: DuckDB reads the file, COPY into a table without index, check or merge"),
-        Measurement(f"load_progress_{fmt}_ratio", ratio, "of the floor", None,
+        Measurement(f"load_progress_{fmt}_ratio", ratio, "of the floor", "at least 0.35",
                     "the load's rate over the floor's"),
         Measurement(f"load_progress_{fmt}_peak_memory", peak_bytes / 10**6, "MB", "below 500",
                     "peak of the loading process"),

@@ -9,7 +9,7 @@ from pramaan.bench.measurement import Measurement
 from pramaan.bench.rendering.child import in_child
 from pramaan.bench.rendering.comparison import run_comparison
 from pramaan.bench.rendering.memory import measure_memory
-from pramaan.bench.rendering.profile import measure_floor
+from pramaan.bench.rendering.profile import measure_profile
 from pramaan.bench.rendering.sizes import measure_sizes
 from pramaan.bench.rendering.two_processes import measure_two_processes
 
@@ -26,7 +26,7 @@ def run(*, renders: int) -> list[Measurement]:
         folder = Path(name)
         return [
             *in_child(run_comparison, folder),
-            *in_child(measure_floor, folder),
+            *in_child(measure_profile, folder),
             *measure_two_processes(folder),
             *in_child(partial(measure_memory, renders=renders), folder),
             *in_child(measure_sizes, folder),

@@ -27,9 +27,7 @@ def describe_machine() -> str:
 def write_section(file: Path, name: str, measurements: list[Measurement]) -> None:
     """Put the benchmark's section into the file, in the place of its last one, or at the end."""
     now = datetime.now(UTC)
-    rows = "\n".join(
-        f"| {m.name} | {m.shown} | {m.unit} | {m.target or ''} | {m.remark} |" for m in measurements
-    )
+    rows = "\n".join(f"| {m.name} | {m.shown} | {m.unit} | {_target(m)} | {m.remark} |" for m in measurements)
     section = (
         f"## {name}\n\n{now:%Y-%m-%d}, {describe_machine()}\n\n"
         f"| what | measured | unit | target | remark |\n|---|---|---|---|---|\n{rows}\n"
@@ -43,6 +41,10 @@ def write_section(file: Path, name: str, measurements: list[Measurement]) -> Non
         else f"{text.rstrip()}\n\n{section}"
     )
     file.write_text(text.rstrip() + "\n")
+
+
+def _target(measurement: Measurement) -> str:
+    return f"{measurement.target or ''}{' **missed**' if measurement.is_missed else ''}"
 
 
 def _processor() -> str:

@@ -18,7 +18,7 @@ from pramaan.bench.measurement import Measurement
 from pramaan.bench.rendering.child import measured_template, pdf_maker, spent_each
 from pramaan.bench.rendering.rows import CYCLE, certificates
 
-__all__ = ["measure_floor"]
+__all__ = ["measure_profile"]
 
 _BATCH: Final = 72 * CYCLE
 _SAMPLED_BATCHES: Final = 10
@@ -37,11 +37,11 @@ _PHASES: Final = {
     "rest": "what belongs to none of these",
 }
 _MODULES: Final = {
-    "assertion": "checks",
+    "badge_assertion": "checks",
     "compiled_engine": "PDF",
-    "faces": "fonts",
     "fields": "checks",
     "fit": "shaping",
+    "font_subset": "fonts",
     "fonts": "checks",
     "full_engine": "rest",
     "geometry": "shaping",
@@ -49,6 +49,7 @@ _MODULES: Final = {
     "layouter": "shaping",
     "markup": "checks",
     "page": "shaping",
+    "pairs": "shaping",
     "pdf": "PDF",
     "qr": "QR code",
     "renderer": "checks",
@@ -73,7 +74,7 @@ _FUNCTIONS: Final = {
 """Functions of another phase than their module's."""
 
 
-def measure_floor(folder: Path) -> list[Measurement]:
+def measure_profile(folder: Path) -> list[Measurement]:
     """Microseconds of the processor in each phase of one certificate, rendered, hashed and written."""
     make = pdf_maker(measured_template())
     batches = [

@@ -28,7 +28,7 @@ from pramaan.rendering.samples import sample_signature
 from pramaan.rendering.template import Template
 from pramaan.rendering.weasy import PT_PER_PX, ShapedLine
 
-__all__ = ["TypstPress"]
+__all__ = ["TypstRenderer"]
 
 _PROGRAM: Final = Path(__file__).with_name("certificate.typ")
 _LINE: Final = _PROGRAM.with_name("line.typ")
@@ -44,7 +44,7 @@ _BORDER: Final = re.compile(
 """A border as WeasyPrint draws it: its four corners, then its colour."""
 
 
-class TypstPress:
+class TypstRenderer:
     """Makes certificates of sources, which `source` makes of fields.
 
     `is_archive` asks for PDF/A-3u; else the background is a PDF that was made before, which Typst embeds as

@@ -1,7 +1,7 @@
-"""The fields of a certificate: all that is printed on one, by the names that they have everywhere.
+"""The fields of a certificate: every value printed on one, under the names used everywhere.
 
-Templates declare them, `registry.certificates.render_input` keeps them, the API, mail and reports show them.
-A field that is not here can be printed by nobody.
+Templates declare them, `registry.certificates.render_input` stores them, the API, mail and reports show them.
+No template can print a field that is not listed here.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ FieldName = Literal[
 
 @dataclass(frozen=True, slots=True)
 class CertificateField:
-    """A field. `is_declared`: every template has it; `is_optional`: an issuer may leave it out."""
+    """A field. `is_declared`: every template declares it; `is_optional`: an issuer may leave it out."""
 
     name: FieldName
     is_declared: bool = True
@@ -49,5 +49,5 @@ FIELD_NAMES: Final[tuple[FieldName, ...]] = get_args(FieldName)
 
 
 def printed(name: FieldName, *, of: LiteralString = "certificates") -> LiteralString:
-    """SQL for a field as it was printed, of a row of `registry.certificates` by its alias."""
+    """Returns SQL for a field as it was printed, from a row of `registry.certificates` with this alias."""
     return f"{of}.render_input ->> '{name}'"

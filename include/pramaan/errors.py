@@ -1,23 +1,23 @@
 """Every error that Pramaan raises on purpose.
 
     PramaanError
-    ├── SettingsError         the environment says something that cannot be used
+    ├── SettingsError         an environment variable has a value that cannot be used
     ├── HostError             this machine lacks something: a port, a package, a right, disk space
     ├── DatabaseError         Postgres cannot be reached, or is not migrated
     ├── PipelineBusyError     another run holds the pipeline's lock, or telemetry's
     ├── FeedError             a file or a feed cannot be used as a whole
-    ├── LoadError             files could not be loaded by a fault of ours; they wait
-    ├── BusyError             too much of the same is under way here: transient
-    ├── RegistryError         an issuer, template or attachment request that the rules refuse
-    ├── ReportError           a progress report that cannot be asked for, or not be built: permanent
-    ├── TemplateError         a certificate template that is wrong, with where
+    ├── LoadError             files could not be loaded, by our own fault; they wait
+    ├── BusyError             too many operations of one kind are running here: transient
+    ├── RegistryError         the rules refuse an issuer, template or attachment request
+    ├── ReportError           a progress report cannot be requested, or cannot be built: permanent
+    ├── TemplateError         a certificate template is wrong; names the place
     ├── RenderError           one certificate cannot be rendered: permanent
     ├── StoreError            the object store refused or failed: transient
     ├── MailError             the mail server cannot be reached, or refuses us; mails wait
-    ├── MailFilesError        the files of a mail are gone for good: permanent
-    └── UnknownLanguageError  a language that we have no texts in
+    ├── MailFilesError        the files of a mail are lost: permanent
+    └── UnknownLanguageError  a language that Pramaan has no texts in
 
-A message says what happened, to which key, and what to do about it. It never carries personal data.
+A message names what happened, to which key, and what to do about it. It never carries personal data.
 """
 
 __all__ = [
@@ -45,7 +45,7 @@ class PramaanError(Exception):
 
 
 class SettingsError(PramaanError):
-    """An environment variable cannot be used as it stands."""
+    """An environment variable has a value that cannot be used."""
 
 
 class HostError(PramaanError):
@@ -61,7 +61,7 @@ class PipelineBusyError(PramaanError):
 
 
 class BusyError(PramaanError):
-    """Too much of the same is under way on this machine; trying again in a moment helps."""
+    """Too many operations of one kind are running on this machine; a retry in a moment helps."""
 
 
 class FeedError(PramaanError):
@@ -72,16 +72,16 @@ class FeedError(PramaanError):
         self.rule = rule
 
     def __reduce__(self) -> tuple[type["FeedError"], tuple[str, str]]:
-        # Else it cannot come out of a worker process, and looks as if the process had died.
+        # Without this it cannot be unpickled from a worker process, and looks as if the process had died.
         return type(self), (self.rule, str(self))
 
 
 class LoadError(PramaanError):
-    """Files could not be loaded, by a fault of ours; they wait, and what else there was is loaded."""
+    """Files could not be loaded, by our own fault; they wait, and all other files are loaded."""
 
 
 class RegistryError(PramaanError):
-    """A request about issuers, templates or attachments that the rules refuse.
+    """The rules refuse a request about issuers, templates or attachments.
 
     `code` is stable and the same in every interface, e.g. `certificate_already_attached`.
     """
@@ -91,12 +91,12 @@ class RegistryError(PramaanError):
         self.code = code
 
     def __reduce__(self) -> tuple[type["RegistryError"], tuple[str, str]]:
-        # Else it cannot come out of a worker process, and looks as if the process had died.
+        # Without this it cannot be unpickled from a worker process, and looks as if the process had died.
         return type(self), (self.code, str(self))
 
 
 class ReportError(PramaanError):
-    """A progress report that cannot be asked for, or cannot be built however often it is tried.
+    """A progress report cannot be requested, or cannot be built however often it is tried.
 
     `code` is stable and the same in every interface, e.g. `batch_not_found`.
     """
@@ -106,7 +106,7 @@ class ReportError(PramaanError):
         self.code = code
 
     def __reduce__(self) -> tuple[type["ReportError"], tuple[str, str]]:
-        # Else it cannot come out of a worker process, and looks as if the process had died.
+        # Without this it cannot be unpickled from a worker process, and looks as if the process had died.
         return type(self), (self.code, str(self))
 
 
@@ -115,27 +115,27 @@ class TemplateError(PramaanError):
 
 
 class RenderError(PramaanError):
-    """One certificate cannot be rendered, and trying again would not help."""
+    """One certificate cannot be rendered, and a retry would not help."""
 
     def __init__(self, error_class: str, message: str) -> None:
         super().__init__(message)
         self.error_class = error_class
 
     def __reduce__(self) -> tuple[type["RenderError"], tuple[str, str]]:
-        # Else it cannot come out of a worker process, and looks as if the process had died.
+        # Without this it cannot be unpickled from a worker process, and looks as if the process had died.
         return type(self), (self.error_class, str(self))
 
 
 class StoreError(PramaanError):
-    """The object store refused or failed; trying again later may help."""
+    """The object store refused or failed; a later retry may help."""
 
 
 class MailError(PramaanError):
-    """The mail server cannot be reached, or does not want us; what is to be sent waits."""
+    """The mail server cannot be reached, or refuses us; mails wait."""
 
 
 class MailFilesError(PramaanError):
-    """The files of a mail cannot be had any more, so it will never be sent with them; `code` says why."""
+    """The files of a mail are no longer available, so it will never be sent with them; `code` says why."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -143,4 +143,4 @@ class MailFilesError(PramaanError):
 
 
 class UnknownLanguageError(PramaanError):
-    """A language that we have no texts in; the message names those there are."""
+    """A language that Pramaan has no texts in; the message names those it has."""

@@ -19,7 +19,7 @@ __all__ = ["OverdueFeed", "StaleFeeds", "in_words", "tell_of_stale_feeds"]
 
 
 class OverdueFeed(BaseModel):
-    """A feed that has not come for longer than it should."""
+    """A feed whose last file is older than its limit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,7 +31,7 @@ class OverdueFeed(BaseModel):
 
     @property
     def came_at(self) -> str:
-        """When it last came, as our logs write instants."""
+        """When its last file was loaded, as our logs write instants."""
         return f"{self.loaded_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -44,12 +44,12 @@ class StaleFeeds(Content):
 
 
 def tell_of_stale_feeds(settings: Settings, *, url: str, now: datetime) -> Sequence[StaleFeed]:
-    """Find the feeds that are overdue, and queue a mail that names them; returns them.
+    """Find the overdue feeds and queue a mail that names them; returns them.
 
-    Safe to repeat: on a day of the platform's calendar the team is told once. To `PRAMAAN_TEAM_EMAIL` or,
-    when it is empty, to the admins whose grants carry an address.
+    Idempotent: the team gets one mail per calendar day of the platform's time zone. It goes to
+    `PRAMAAN_TEAM_EMAIL` or, when that is empty, to the admins whose grants have an address.
 
-    Raises DatabaseError when dbt cannot find out, SettingsError for addresses that are none.
+    Raises DatabaseError when dbt cannot check the feeds, SettingsError for addresses that cannot be used.
     """
     stale = stale_feeds(url, target=settings.home / "dbt-freshness")
     if not stale:
@@ -76,7 +76,7 @@ def tell_of_stale_feeds(settings: Settings, *, url: str, now: datetime) -> Seque
 
 
 def in_words(stale: Sequence[StaleFeed]) -> str:
-    """What is overdue and what to do, for a log."""
+    """Returns the overdue feeds and what to do, as a text for a log."""
     feeds = "; ".join(
         f"{one.feed} last came at {one.loaded_at:%Y-%m-%dT%H:%M:%SZ}, {one.age.days} days ago, and is "
         f"awaited every {one.allowed_days} days"

@@ -1,8 +1,8 @@
-"""The pipeline of one home: its stages, bound to one database and its settings, for whoever runs several in a
-process. A command or task that needs one stage imports that.
+"""The pipeline of one home: its stages, bound to one database and its settings, for callers that run several
+stages in a process. A command or task that needs one stage imports that stage.
 
-Each stage can run alone and again. Loading and deciding hold the pipeline's lock; issuing needs none, since
-workers take leases.
+Each stage can run alone and can be repeated. Loading and deciding hold the pipeline's lock; issuing needs
+none, since workers take leases.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,14 +26,14 @@ __all__ = ["Batch", "Decided", "Pipeline", "Totals"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one run did."""
+    """The outcome of one run."""
 
     files: Sequence[FileLoaded]
     decided: Decided
     issued: ChunkResult
 
     def counts(self) -> dict[str, int]:
-        """The run in figures, as they are printed."""
+        """Returns the run's counts by the names under which they are printed."""
         return {
             **loading.load_counts(self.files),
             **deciding.decided_counts(self.decided),
@@ -55,7 +55,7 @@ class Pipeline:
         return ReportService(self.settings, url=self.url)
 
     def connect(self) -> AbstractContextManager[Connection]:
-        """A connection to the database for the block."""
+        """Returns a connection to the database for the block."""
         return connect(self.url)
 
     def prepare(self, *, report: Callable[[str], None] = lambda _: None) -> None:
@@ -65,7 +65,7 @@ class Pipeline:
     def load(
         self, connection: Connection, *, on_rows: Callable[[int], None] = lambda _: None
     ) -> list[FileLoaded]:
-        """Load every file that waits, telemetry last. The caller holds the pipeline's lock."""
+        """Load every waiting file, telemetry last. The caller holds the pipeline's lock."""
         return [
             *loading.load_facts(connection, self.settings, on_rows=on_rows),
             *loading.load_telemetry(connection, self.settings, on_rows=on_rows),
@@ -84,14 +84,14 @@ class Pipeline:
         return deciding.hold_what_follows(connection, self.settings)
 
     def check_loads(self) -> list[Verdict]:
-        """Run the quality suites on the loads that have no verdict yet, and on failed ones to which more has
-        come since.
+        """Run the quality suites on the loads without a verdict, and on failed ones that have received more
+        rows since.
         """
         with self.connect() as connection:
             return check_loads(connection, docs_folder=self.settings.quality_docs)
 
     def waiting(self, connection: Connection) -> int:
-        """How many certificates are due now."""
+        """Returns how many certificates are due now."""
         return issuing.count_due(connection)
 
     def issue_chunk(self, *, limit: int, run_id: UUID | None) -> ChunkResult:

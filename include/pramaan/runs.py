@@ -1,4 +1,4 @@
-"""The ledger of runs (table `ops.runs`), and what waits and failed by now."""
+"""The ledger of runs (table `ops.runs`), and counts of pending and failed work."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Trigger = Literal["foreground", "airflow"]
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What whoever is on call looks at first; seconds are None when nothing waits, or nothing was done.
+    """The figures that an operator looks at first; seconds are None when nothing waits, or nothing was done.
 
     The last run is the last that did anything.
     """
@@ -35,7 +35,7 @@ class Measures:
     last_run_seconds: float | None
 
 
-# A retried task goes on with the line that its first attempt began.
+# A retried task continues with the row that its first attempt inserted.
 _START: LiteralString = """
     insert into ops.runs as known (trigger, scheduler_run_id, history) values (%s, %s, %s)
     on conflict (scheduler_run_id) do update set scheduler_run_id = excluded.scheduler_run_id
@@ -69,7 +69,7 @@ _MEASURE: LiteralString = """
     with last_run as (
         select counts, round(extract(epoch from finished_at - started_at), 1)::float as seconds
         from ops.runs
-        -- Most runs of a quiet day find nothing to do, or leave it to another.
+        -- On a quiet day most runs find nothing to do, or leave the work to another run.
         where finished_at is not null and counts @? '$.keyvalue() ? (@.key != "gave_way" && @.value > 0)'
         order by started_at desc
         limit 1
@@ -105,31 +105,31 @@ _MEASURE: LiteralString = """
 def start_run(
     connection: Connection, *, trigger: Trigger, scheduler_run_id: str | None = None, history: bool = False
 ) -> UUID:
-    """A line in `ops.runs`, or the one that this run of Airflow's began before; returns its id."""
+    """Insert a row into `ops.runs`, or find the one that this Airflow run inserted before; returns its id."""
     row = connection.execute(_START, (trigger, scheduler_run_id, history)).fetchone()
     return cast(UUID, row[0])  # type: ignore[index]
 
 
 def find_run(connection: Connection, scheduler_run_id: str) -> UUID | None:
-    """The line of this run of Airflow's, if it has begun one."""
+    """Returns the id of this Airflow run's row, or None when it has none."""
     query = "select run_id from ops.runs where scheduler_run_id = %s"
     row = connection.execute(query, (scheduler_run_id,)).fetchone()
     return cast(UUID, row[0]) if row else None
 
 
 def note_counts(connection: Connection, run_id: UUID, counts: Mapping[str, int]) -> None:
-    """Add what a step did to the run's line; a step that runs again writes over its own."""
+    """Add a step's counts to the run's row; a repeated step overwrites its own."""
     connection.execute(_NOTE, (json.dumps(dict(counts)), run_id))
 
 
 def finish_run(connection: Connection, run_id: UUID) -> dict[str, int]:
-    """Complete the run's line with what became of the certificates that it tried; returns its counts."""
+    """Complete the run's row with the outcomes of the certificates that it tried; returns its counts."""
     row = connection.execute(_FINISH, {"run_id": run_id}).fetchone()
     return cast("dict[str, int]", row[0]) if row else {}
 
 
 def measure(connection: Connection) -> Measures:
-    """What waits and failed. Reads the waiting rows, no history."""
+    """Returns counts of pending and failed work. Reads pending rows, not the history."""
     with connection.cursor(row_factory=class_row(Measures)) as cursor:
         found = cursor.execute(_MEASURE).fetchone()
     return cast(Measures, found)

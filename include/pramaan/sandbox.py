@@ -1,10 +1,10 @@
-"""A module of ours run in a child process that can be stopped, on what a stranger wrote.
+"""Runs one of our modules in a child process with limits, on untrusted input.
 
-The child gets nothing of the parent's environment but where libraries and fonts are. Its address space is
-limited to what its module asks for, by default a gigabyte. The processor time of each step, and of all steps
-together unless the child lifts that, is limited by a budget from the parent: beyond it an exception ends the
-step, 2 s later the kernel ends the child, and the parent ends a child that is silent for long. The child
-answers with lines of JSON: the name of each step that begins, and what it found.
+The child inherits nothing of the parent's environment but the paths of libraries and fonts. Its address space
+is limited to what its module asks for, by default a gigabyte. The processor time of each step, and of all
+steps together unless the child lifts that limit, is limited by a budget from the parent: beyond it an
+exception ends the step, 2 s later the kernel ends the child, and the parent ends a child that has been silent
+for too long. The child answers with lines of JSON: the name of each step that begins, and its results.
 
     parent: for line in run_in_sandbox("pramaan.checking.child", arguments, data=...): ...
     child:  say = enter_sandbox(); say.step("the pictures"); say({"found": ...})
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 MEMORY_BYTES: Final = 1_000_000_000
-"""Of address space. A plain template takes 350 MB of it, two thirds of that libraries."""
+"""Of address space. A plain template takes 350 MB of it, two thirds of that for libraries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ class CpuBudget:
     """Seconds of processor time for the steps of a child.
 
     A plain step of a template takes a twentieth of a second, and our own templates take 4 s in all on a quiet
-    machine; the default has room of four times, for a slow or busy one.
+    machine; the default allows four times as much, for a slow or busy machine.
     """
 
     step_seconds: float = 16.0
     base_seconds: float = 12.0
-    """What all steps have together, and for each step `mean_seconds` more, up to `most_seconds`."""
+    """The budget of all steps together, plus `mean_seconds` for each step, up to `most_seconds`."""
     mean_seconds: float = 0.4
     most_seconds: float = 32.0
 
@@ -74,8 +74,10 @@ _DATA_NAME: Final = "data"
 _PASSED_ON: Final = ("PYTHONPATH", "LD_LIBRARY_PATH", "FONTCONFIG_FILE", "FC_LANG", "PANGO_LANGUAGE")
 
 
-class SandboxStopped(Exception):  # noqa: N818 - for callers to put into the words of their own error
-    """The child ended before it was done. `step` is what it was at; `by_time` whether that took too long."""
+class SandboxStopped(Exception):  # noqa: N818 - callers put it into their own error
+    """The child ended before it was done. `step` is the step that it was in; `by_time` whether that took too
+    long.
+    """
 
     def __init__(self, step: str, *, by_time: bool) -> None:
         super().__init__(step)
@@ -95,9 +97,10 @@ def run_in_sandbox(
     budget: CpuBudget = DEFAULT_BUDGET,
     step_clock_seconds: float = _STEP_CLOCK_SECONDS,
 ) -> Generator[Mapping[str, Any], None, None]:
-    """What the child says, a mapping each, as it comes; the first is asked for when the child has started.
+    """Run a module of ours in a child process and yield its answers, each a mapping, as they come. Getting
+    the first one starts the child.
 
-    Closing the iterator ends the child. Nothing is left behind.
+    Closing the iterator ends the child. No process and no file is left.
 
     Raises SandboxStopped, or HostError when the child cannot even start.
     """
@@ -144,7 +147,7 @@ def _answers(
 
 
 def _lines(stdout: IO[bytes], *, step_clock_seconds: float) -> Iterator[bytes | None]:
-    """Whole lines as they come; None when none came in time."""
+    """Yields whole lines as they come; None when none came in time."""
     rest = b""
     patience = _START_CLOCK_SECONDS
     with selectors.DefaultSelector() as selector:
@@ -163,33 +166,33 @@ def _lines(stdout: IO[bytes], *, step_clock_seconds: float) -> Iterator[bytes | 
 
 
 def child_environment(folder: Path) -> dict[str, str]:
-    """Nothing of ours but where libraries and fonts are; what is written goes to `folder`."""
+    """Returns an environment with only the paths of libraries and fonts; files are written to `folder`."""
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     own = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(folder))
     return passed_on | own | {"LC_ALL": "C.UTF-8"}
 
 
 class SandboxOutput:
-    """How the child answers."""
+    """The child's side of the output: sends answers and begins steps."""
 
     def __init__(self, out: IO[bytes], budget: CpuBudget) -> None:
         self._out = out
         self.budget = budget
         self.doing = ""
         self.ran_out = False
-        """Whether a step used up its time, even if a library swallowed what told it so."""
+        """Whether a step used up its time, even if a library swallowed the exception."""
         self.limit_all = True
         """Whether the steps have a limit together."""
         self._steps = 0
         self._begun_at = _cpu_seconds()
 
     def __call__(self, answer: Mapping[str, object]) -> None:
-        """Hand the parent a mapping that JSON can carry."""
+        """Send the parent a mapping that JSON can encode."""
         self._out.write(json.dumps(answer).encode() + b"\n")
         self._out.flush()
 
     def step(self, name: str) -> None:
-        """Begin a step: say so, and give it its processor time."""
+        """Begin a step: send its name, and give it its processor time."""
         import resource
 
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -203,11 +206,11 @@ class SandboxOutput:
             left -= used - self._begun_at
             allowed = max(min(allowed, left), _LEAST_CPU_SECONDS)
         _set_limit(resource.RLIMIT_CPU, math.ceil(used + allowed) + _GRACE_CPU_SECONDS)
-        # Again and again: a library may swallow an exception and go on.
+        # Repeated: a library may swallow an exception and continue.
         signal.setitimer(signal.ITIMER_PROF, allowed, 0.2)
 
     def done(self) -> None:
-        """The last word."""
+        """Send the last answer."""
         signal.setitimer(signal.ITIMER_PROF, 0)
         self({"done": True})
 
@@ -220,14 +223,14 @@ def _cpu_seconds() -> float:
 
 
 def enter_sandbox(*, memory_bytes: int = MEMORY_BYTES) -> tuple[SandboxOutput, bytes]:
-    """Called first in the child: how it answers, and the data that it was given.
+    """Set up the child, as its first call; returns its output and the data that it was given.
 
-    Import what is heavy before the first step.
+    Import heavy libraries before the first step.
     """
     limit_resources(memory_bytes=memory_bytes)
     budget = CpuBudget(**json.loads(os.environ[_BUDGET_VARIABLE]))
     say = SandboxOutput(os.fdopen(os.dup(1), "wb"), budget)
-    # Whatever prints, it is no answer.
+    # Output of print goes to stderr: it is not an answer.
     os.dup2(2, 1)
 
     def out_of_time(_signal: int, _frame: FrameType | None) -> None:
@@ -239,7 +242,7 @@ def enter_sandbox(*, memory_bytes: int = MEMORY_BYTES) -> tuple[SandboxOutput, b
 
 
 def limit_resources(*, memory_bytes: int, cpu_seconds: int | None = None) -> None:
-    """Limit this process for good: its address space, and its processor time if that is given."""
+    """Limit this process permanently: its address space, and its processor time if that is given."""
     import resource
 
     if cpu_seconds is not None:

@@ -1,6 +1,6 @@
 """The environment, parsed once into a frozen record. Nothing else reads `PRAMAAN_*` variables.
 
-Without any variable set, everything lives under `./.pramaan` (the *home*), served by an embedded Postgres.
+Without any variable set, everything is under `./.pramaan` (the *home*), with an embedded Postgres.
 """
 
 from pathlib import Path
@@ -16,16 +16,16 @@ from pramaan.errors import SettingsError
 __all__ = ["PREFIX", "PROJECT_ROOT", "Settings", "load_settings"]
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-"""The checkout: `dags`, `dbt`, `plugins` and `templates` stand here."""
+"""The checkout, with `dags`, `dbt`, `plugins` and `templates`."""
 
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 PREFIX: Final = "/pramaan"
-"""Where the API and its pages are mounted, wherever that is; the published address ends in it."""
+"""The path prefix under which the API and its pages are always mounted; the published address ends in it."""
 
 
 class Settings(BaseSettings):
-    """Where this home's parts are. Every field is the variable `PRAMAAN_<FIELD>`."""
+    """The settings of this home. Each field is the variable `PRAMAAN_<FIELD>`."""
 
     model_config = SettingsConfigDict(
         env_prefix="PRAMAAN_", frozen=True, extra="ignore", env_ignore_empty=True
@@ -89,8 +89,8 @@ class Settings(BaseSettings):
 
     @property
     def pipeline_database_url(self) -> str | None:
-        """The configured database for whoever needs sessions of their own, past any pooler: the pipeline for
-        its locks, the API since it has a pool itself.
+        """The database for callers that need sessions of their own, bypassing any pooler: the pipeline for
+        its locks, and the API, which has its own pool.
         """
         url = self.database_direct_url or self.database_url
         return url.get_secret_value() if url else None
@@ -107,37 +107,37 @@ class Settings(BaseSettings):
 
     @property
     def public_base_url(self) -> str:
-        """The published base of every address we print; ends in `/pramaan`."""
+        """The base of every published address; ends in `/pramaan`."""
         return self.public_url or f"http://127.0.0.1:{self.airflow_port}{PREFIX}"
 
     @property
     def airflow_port(self) -> int:
-        """Airflow's API server."""
+        """The port of Airflow's API server."""
         return self.port_base
 
     @property
     def postgres_port(self) -> int:
-        """The embedded Postgres."""
+        """The port of the embedded Postgres."""
         return self.port_base + 1
 
     @property
     def api_port(self) -> int:
-        """The API by itself, `pramaan serve`."""
+        """The port of the API when it runs without Airflow, by `pramaan serve`."""
         return self.port_base + 2
 
     @property
     def mail_port(self) -> int:
-        """The embedded mail server, which keeps what it is given in the outbox."""
+        """The port of the embedded mail server, which stores all mail in the outbox."""
         return self.port_base + 3
 
     @property
     def mail_server_url(self) -> str:
-        """The mail server to hand mail to: the configured one, else the embedded one."""
+        """The mail server that mail is handed to: the configured one, else the embedded one."""
         return self.smtp_url.get_secret_value() if self.smtp_url else self._embedded_mail_server_url
 
     @property
     def delivers_mail(self) -> bool:
-        """Whether mail leaves this machine; the embedded server keeps it."""
+        """Whether mail leaves this machine; the embedded server only stores it."""
         return self.mail_server_url != self._embedded_mail_server_url
 
     @property
@@ -151,12 +151,12 @@ class Settings(BaseSettings):
 
     @property
     def quality_docs(self) -> Path:
-        """What the checks of loads found, as pages: shared, where the API runs on another machine."""
+        """The folder of the pages about quality checks: shared, where the API runs on another machine."""
         return self.home / "quality"
 
     @property
     def secrets(self) -> Path:
-        """Folder of this home's generated secrets, readable by its owner only."""
+        """The folder of this home's generated secrets, readable by its owner only."""
         return self.home / "secrets"
 
     @property
@@ -168,7 +168,7 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Parse the environment.
 
-    Raises SettingsError naming the variable, what is wrong with it and what it takes.
+    Raises SettingsError naming the variable, what is wrong with it and what it accepts.
     """
     try:
         return Settings()

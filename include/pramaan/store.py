@@ -1,7 +1,7 @@
-"""The object store of PDFs and reports: whole objects appear at their address, or nothing does.
+"""The object store of PDFs and reports: an object appears at its path as a whole, or not at all.
 
-Any fsspec URL. On a local disk a file is written aside, synced and renamed, and its folder is synced, too; an
-object store's own put is atomic. What was put survives a power loss.
+Supports any fsspec URL. On a local disk a file is written under a temporary name, synced and renamed, and its
+folder is synced, too; an object store's own put is atomic. A stored object survives a power loss.
 """
 
 import ctypes
@@ -25,12 +25,12 @@ __all__ = ["Store"]
 _WAIT_AT_ONCE: Final = 8
 
 _SYNCED_AS_A_WHOLE: Final = 16
-"""So many files or more are synced with the whole file system that they are on: for each by itself the kernel
-writes its journal, which takes twice as long as to write the file.
+"""This many files or more are synced with their whole file system: syncing each by itself makes the kernel
+write its journal each time, which takes twice as long as writing the file.
 """
 
 _WHOLE_SYNC_LASTS: Final = frozenset({0xEF53, 0x58465342, 0x9123683E})
-"""ext4, XFS and Btrfs, as statfs(2) numbers them. Of others, such as FUSE, syncfs(2) may promise less."""
+"""ext4, XFS and Btrfs, as statfs(2) numbers them. On others, such as FUSE, syncfs(2) may promise less."""
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _WORDS_OF_STATFS: Final = 64
@@ -48,14 +48,14 @@ class Store:
         self._is_local = isinstance(self._fs, LocalFileSystem)
 
     def address(self, path: str) -> str:
-        """Where the object at `path` lies, for people to look: a file's path, or a URI. Never to be kept: a
-        store may move.
+        """Returns the location of the object at `path` for people to look at: a file's path, or a URI. Never
+        store it: a store may move.
         """
         target = f"{self._root}/{path}"
         return target if self._is_local else str(self._fs.unstrip_protocol(target))
 
     def put(self, path: str, content: bytes) -> None:
-        """Store the object at `path`, replacing what is there. Safe to repeat.
+        """Store the object at `path`, replacing what is there. Idempotent.
 
         Raises StoreError when the store refuses, is full or cannot be reached; nothing is left half-written
         at `path`.
@@ -65,10 +65,10 @@ class Store:
             raise refused
 
     def put_all(self, objects: Sequence[tuple[str, bytes]]) -> list[StoreError | None]:
-        """Store several objects, as `put` does; returns what kept each from being stored, in order, if
-        anything did.
+        """Store several objects, as `put` does; returns for each, in order, the error that kept it from being
+        stored, or None.
 
-        On a local disk all are written before the disk is waited for, once for many of them.
+        On a local disk all are written before the disk is synced, once for many of them.
         """
         targets = [f"{self._root}/{path}" for path, _ in objects]
         if self._is_local:
@@ -98,21 +98,23 @@ class Store:
             raise _refused(path, error)
 
     def get(self, path: str) -> bytes:
-        """The object at `path`. Raises StoreError when it cannot be read."""
+        """Returns the object at `path`. Raises StoreError when it cannot be read."""
         try:
             return bytes(self._fs.cat_file(f"{self._root}/{path}"))
         except Exception as error:
             raise StoreError(f"the store cannot read {path}: {_reason(error)}") from error
 
     def open(self, path: str) -> BinaryIO:
-        """The object at `path`, to be read in parts and closed. Raises StoreError when it cannot be read."""
+        """Open the object at `path`, to be read in parts and closed. Raises StoreError when it cannot be
+        read.
+        """
         try:
             return cast(BinaryIO, self._fs.open(f"{self._root}/{path}"))
         except Exception as error:
             raise StoreError(f"the store cannot read {path}: {_reason(error)}") from error
 
     def discard(self, path: str) -> None:
-        """Remove the object at `path`, if it is there. Raises StoreError when that cannot be told."""
+        """Remove the object at `path`, if it exists. Raises StoreError when it may still exist."""
         try:
             self._fs.rm_file(f"{self._root}/{path}")
         except FileNotFoundError:
@@ -135,7 +137,7 @@ def _refused(path: str, error: Exception) -> StoreError:
 
 
 def _end_of(step: Callable[[], object]) -> Exception | None:
-    """What a step raised, if it did."""
+    """Returns the exception that a step raised, or None."""
     try:
         step()
     except Exception as error:  # noqa: BLE001 - drivers raise what their client libraries raise
@@ -144,7 +146,7 @@ def _end_of(step: Callable[[], object]) -> Exception | None:
 
 
 def _write_new(content: bytes, path: str) -> None:
-    """Write a file that is not there yet; by the system's own calls, which take half of what `open` does."""
+    """Write a new file; with the system's own calls, which take half as long as `open`."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         rest = memoryview(content)
@@ -157,11 +159,13 @@ def _write_new(content: bytes, path: str) -> None:
 def _write_aside_then_rename(
     targets: Sequence[str], writes: Sequence[Callable[[str], object]]
 ) -> list[Exception | None]:
-    """In steps, each for all files that went through the one before; returns what stopped each file, if any.
+    """Write each target under a temporary name, sync it and rename it; returns the error of each file, or
+    None.
 
-    `writes` write each target's content to the path they are given.
+    Each step runs for all files that passed the one before. `writes` write each target's content to the path
+    that they are given.
     """
-    # Plain texts: a Path of each would take as long as its rename.
+    # Plain strings: making a Path of each would take as long as its rename.
     parts = [target.rpartition("/") for target in targets]
     folders = [folder for folder, _, _ in parts]
     token = secrets.token_hex(8)
@@ -190,7 +194,7 @@ def _write_aside_then_rename(
             go_on([synced[folders[i]] for i in going], going)
     finally:
         for index in unfinished:
-            # What stopped it is said, not this.
+            # The error that stopped the file is returned, not this one.
             _end_of(partial(Path(asides[index]).unlink, missing_ok=True))
     return ends
 
@@ -200,9 +204,9 @@ _Sync = Callable[[Sequence[str]], list[Exception | None]]
 
 @contextmanager
 def _disk_of(folders: Collection[str], *, files: int) -> Iterator[_Sync]:
-    """What waits, for the block, until some files in these folders, or the folders themselves, are on the
-    disk, and returns what kept each from it. Many it syncs with their file systems, which are opened first:
-    what is then told of failures is all since.
+    """Yields a function that syncs files in these folders, or the folders themselves, and returns the error
+    of each, or None. Many files are synced with their file systems, which are opened first: syncfs(2) reports
+    the errors since then.
     """
     descriptors: dict[int, int] = {}
     whole: dict[str, int] = {}
@@ -220,7 +224,7 @@ def _disk_of(folders: Collection[str], *, files: int) -> Iterator[_Sync]:
 
 
 def _sync_all(whole: Mapping[str, int], paths: Sequence[str]) -> list[Exception | None]:
-    """Sync what has its file system in `whole`, by its folder, with that when it is much; else each alone."""
+    """Sync paths in folders of `whole` with their file systems when there are many; all others one by one."""
     file_systems = {path: whole.get(path, whole.get(path.rpartition("/")[0])) for path in paths}
     ends: dict[str, Exception | None] = {}
     if len(paths) >= _SYNCED_AS_A_WHOLE:
@@ -245,7 +249,7 @@ def _sync_file_system(descriptor: int) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """With those above it, each written into the one that it is in."""
+    """Make the folder and its missing parents, and sync each into its parent."""
     if folder.is_dir():
         return
     _make_folder(folder.parent)
@@ -254,7 +258,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _sync(path: str | Path) -> None:
-    """Wait until a file, or a folder, is on the disk: a renamed file survives a power loss only with its
+    """Wait until a file or a folder is on the disk: a renamed file survives a power loss only with its
     folder.
     """
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,8 +1,8 @@
-"""Watches for work, so that a run starts when there is something to do. What there is to do, the rooms say
-(`pramaan.work`); a NOTIFY only shortens the wait.
+"""Watches for pending work, so that a run starts when there is something to do. The work sources define what
+is pending (`pramaan.work`); a NOTIFY only shortens the wait.
 
-What was told is not told again for a minute: whoever was told may be on the way. Nothing is taken here, so
-nothing is lost when a watcher dies.
+Work is not reported again for a minute: a run may be starting. Nothing is claimed here, so nothing is lost
+when a watcher dies.
 """
 
 import logging
@@ -29,7 +29,9 @@ _AFTER_A_FAULT_SECONDS: Final = 5.0
 
 
 class Watch:
-    """Watches some sources of work; used by `with`. Lives through a database or a store that is away."""
+    """Watches some sources of work; a context manager. Survives a database or a store that cannot be
+    reached.
+    """
 
     def __init__(self, url: str, *, name: str, sources: Sequence[WorkSource]) -> None:
         self._url = url
@@ -48,8 +50,8 @@ class Watch:
         self._hang_up()
 
     def look(self) -> list[str]:
-        """What there is to do that was not told within the last minute; takes half a second when there is
-        nothing, some seconds after a fault, which is logged.
+        """Returns the names of pending work that were not returned within the last minute. Waits half a
+        second when there is nothing, and some seconds after an error, which is logged.
         """
         try:
             connection = self._connected()
@@ -77,7 +79,7 @@ class Watch:
                 self._url, application_name=f"pramaan watch {self._name}", connect_timeout=10, autocommit=True
             )
             self._connection.execute(f"listen {CHANNEL}")
-            self._asked_at = 0.0  # what was notified meanwhile is lost
+            self._asked_at = 0.0  # a NOTIFY may have been missed meanwhile
         return self._connection
 
     def _hang_up(self) -> None:
@@ -86,7 +88,9 @@ class Watch:
             self._connection = None
 
     def _pending(self, connection: Connection, *, notified: bool) -> list[str]:
-        """Those that tell of themselves are asked when they did, and every few seconds anyway."""
+        """Polls sources that send a NOTIFY only after one, and every few seconds anyway; polls the others
+        each time.
+        """
         is_time = notified or time.monotonic() - self._asked_at >= _NOTIFIED_SECONDS
         if is_time:
             self._asked_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""What there is to do here, by the DAG that does it: composes what the rooms say of themselves."""
+"""The pending work of this home by the DAG that does it: composes the packages' work sources."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
@@ -16,15 +16,15 @@ from pramaan.warehouse.work import UNDECIDED
 __all__ = ["WORK", "Work", "work_sources"]
 
 Work = Literal["facts", "telemetry", "loads", "holds", "reports", "mail"]
-"""facts: to load, decide or issue; telemetry: to load; loads: to check; holds: to ask a person about;
-reports: to build, send or ask for; mail: notices to send.
+"""facts: to load, decide or issue; telemetry: to load; loads: to check; holds: to notify a person of;
+reports: to build, send or request; mail: notices to send.
 """
 
 WORK: tuple[Work, ...] = get_args(Work)
 
 
 def work_sources(settings: Settings, *, url: str) -> Mapping[Work, Sequence[WorkSource]]:
-    """Where each kind of work shows. Reads nothing yet."""
+    """Returns the sources of each kind of work. Reads nothing yet."""
     landing = settings.landing_url
     return {
         "facts": (files_waiting(landing, feeds=FACT_FEEDS), UNDECIDED, UNISSUED),

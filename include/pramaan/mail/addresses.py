@@ -1,4 +1,4 @@
-"""Addresses: which ones can be written to, and how they are shown to whoever need not know them.
+"""Addresses: which ones mail can be sent to, and how they are masked for people who need not know them.
 
 Addresses are ASCII (RFC 5321 without its extension SMTPUTF8, which few servers in use have); an
 internationalised domain is written in its ASCII form.
@@ -24,7 +24,7 @@ _LONGEST_LOCAL_PART: Final = 64
 PLAUSIBLE: Final = (
     rf"^(?=.{{6,{_LONGEST}}}$)(?=[^@]{{1,{_LONGEST_LOCAL_PART}}}@){_LOCAL_PART}@({_LABEL}\.)+{_LABEL}$"
 )
-"""What a person's address looks like; the same to Python and to Postgres."""
+"""What a person's address looks like; the same pattern works in Python and in Postgres."""
 
 _SENDABLE: Final = re.compile(rf"{_LOCAL_PART}@({_LABEL}\.)*{_LABEL}")
 _ANY_ADDRESS: Final = re.compile(r"[^\s<>,;:()\[\]]+@[^\s<>,;:()\[\]]+")
@@ -34,15 +34,15 @@ _HIDDEN_LETTERS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who mail is from: `PRAMAAN_MAIL_FROM`, as in `certificates@example.org` or `Name <address>`."""
+    """The sender of our mail: `PRAMAAN_MAIL_FROM`, as in `certificates@example.org` or `Name <address>`."""
 
     name: str
     address: str
 
     @classmethod
     def parse(cls, mail_from: str) -> Self:
-        """Raises SettingsError when it is no single ASCII address."""
-        # All of them: whether parseaddr takes the first of several depends on the version of Python.
+        """Parse the setting. Raises SettingsError when it is not a single ASCII address."""
+        # Parses all of them: whether parseaddr accepts the first of several depends on the version of Python.
         found = getaddresses([mail_from])
         if len(found) != 1 or not is_sendable(found[0][1]) or not mail_from.isprintable():
             raise SettingsError(
@@ -57,7 +57,7 @@ class Sender:
 
 
 def is_sendable(address: str) -> bool:
-    """Whether a mail server could be asked to take mail for it; also for hosts of a single name."""
+    """Whether a mail server could accept mail for this address; host names without a dot are allowed."""
     local_part = address.rpartition("@")[0]
     return (
         bool(_SENDABLE.fullmatch(address))
@@ -67,9 +67,9 @@ def is_sendable(address: str) -> bool:
 
 
 def addresses_in(text: str, *, variable: str) -> tuple[str, ...]:
-    """The addresses of a setting, separated by commas; each once, in order.
+    """Returns the addresses of a setting, separated by commas; each once, in order.
 
-    Raises SettingsError naming the variable when one cannot be written to.
+    Raises SettingsError naming the variable when mail cannot be sent to one of them.
     """
     found = tuple(dict.fromkeys(one.strip() for one in text.split(",") if one.strip()))
     if not all(is_sendable(one) for one in found):
@@ -78,9 +78,9 @@ def addresses_in(text: str, *, variable: str) -> tuple[str, ...]:
 
 
 def domains_in(text: str, *, variable: str) -> frozenset[str]:
-    """The domains of a setting, separated by commas, with or without an `@`; in small letters.
+    """Returns the domains of a setting, separated by commas, with or without an `@`; in lower case.
 
-    Raises SettingsError naming the variable when one is none.
+    Raises SettingsError naming the variable when one is not a domain.
     """
     found = {one.strip().lower().removeprefix("@") for one in text.split(",")} - {""}
     if not all(is_sendable(f"somebody@{one}") for one in found):
@@ -89,8 +89,8 @@ def domains_in(text: str, *, variable: str) -> frozenset[str]:
 
 
 def masked(address: str) -> str:
-    """An address as it may be kept and shown: two letters, three asterisks and the host. At least two letters
-    are hidden, so that of a short one less is left, or nothing.
+    """Returns an address as it may be stored and shown: two letters, three asterisks and the host. At least
+    two letters are hidden, so a short local part shows one letter or none.
     """
     local_part, _, host = address.rpartition("@")
     shown = min(_SHOWN_LETTERS, max(0, len(local_part) - _HIDDEN_LETTERS))
@@ -98,7 +98,9 @@ def masked(address: str) -> str:
 
 
 def without_addresses(text: str, *, of: Iterable[str] = ()) -> str:
-    """A server's words on one line and without any address; nor a local part of those in `of`."""
+    """Returns a server's text on one line and without any address, nor the local part of any address
+    in `of`.
+    """
     line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     line = _ANY_ADDRESS.sub("***", line)
     for address in of:

@@ -1,7 +1,8 @@
-"""Sends mails until none is due: what the DAG `send_mail` and the foreground call.
+"""Sends mails until none is due: called by the DAG `send_mail` and by the foreground run.
 
-Several connections to the server work at once, so that a server which takes a few tenths of a second for each
-mail still gets as many a minute as it may. When the minute is full, the round waits for room.
+Several connections to the server send at once, so that a server which takes a few tenths of a second for each
+mail still receives as many a minute as the rate limit allows. When the limit of a minute is reached, the
+sending waits.
 """
 
 import time
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["Clock", "due_mail", "send_round", "silent_for"]
 
 CONNECTIONS: Final = 4
-"""At most, to a mail server: it may take 0.4 s for each mail and still be given 600 a minute."""
+"""The most connections to a mail server: it may take 0.4 s for each mail and still receive 600 a minute."""
 
 _SENDER_LOCK: Final = 0x5072616D61616E07
-"""Advisory lock that whoever sends notices shares: while one is at it, nobody needs to be woken."""
+"""Advisory lock that all senders of notices share: while one holds it, no other sender needs to be woken."""
 
 _PAUSE_SECONDS: Final = 1.0
 
@@ -54,14 +55,14 @@ _SILENT: LiteralString = """
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The time that a round has."""
+    """The clock of a send round; tests replace it."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
 
 def due_mail(kinds: Collection[str]) -> WorkSource:
-    """The mails of these kinds that are due while nobody sends any."""
+    """Returns the source of pending mails: those of these kinds that are due while no sender runs."""
 
     def pending(connection: Connection) -> Iterator[str]:
         newest = newest_due(connection, kinds=kinds)
@@ -84,15 +85,15 @@ def send_round(
     connections: int = CONNECTIONS,
     clock: Clock = Clock(),
 ) -> Sent:
-    """Send what is due of these kinds over so many `connections` and for so many `seconds`, or until nothing
-    is due, up to the `mails_per_minute` that all senders of them together may take; waits while the minute is
-    full.
+    """Send the due mails of these kinds over at most `connections` connections, for `seconds` seconds or
+    until none is due. All senders of these kinds together send at most `mails_per_minute`; waits while that
+    limit is reached.
 
-    Safe to repeat and safe in several processes at once: a mail is one sender's, and its own transaction. A
-    mail that is under way when the time is over is still handed over.
+    Safe to repeat and safe in several processes at once: each mail is claimed by one sender and recorded in
+    its own transaction. A mail that is being sent when the time is over is still handed over.
 
-    Raises MailError when the server cannot be reached or does not want us: mails wait, none lost an attempt.
-    Raises SettingsError for a sender or a server address that cannot be used, DatabaseError.
+    Raises MailError when the server cannot be reached or refuses all our mail: mails wait and lose no
+    attempt. Raises SettingsError for a sender or a server address that cannot be used, DatabaseError.
     """
     until = clock.now() + seconds
     done = Sent()
@@ -121,9 +122,10 @@ def send_round(
 
 
 def silent_for(connection: Connection, *, kinds: Collection[str]) -> timedelta:
-    """For how long the mail server has answered nobody while mail was due; no time when none is.
+    """Returns for how long the mail server has answered no sender while mail was due; zero when none is due.
 
-    Whoever found it away has given the attempt back, so that the newest one was answered.
+    A sender that could not reach the server has released its attempt, so the newest attempt on record was
+    answered.
     """
     row = connection.execute(_SILENT, {"kinds": list(kinds)}).fetchone()
     return cast("timedelta | None", row[0] if row else None) or timedelta(0)
@@ -140,16 +142,18 @@ def _at_work(connection: Connection) -> Iterator[None]:
 
 
 def _on_connections(count: int, send: Callable[[], Sent]) -> Sent:
-    """What `count` connections at once sent; raises what one of them raised, once all have ended.
+    """Send over `count` connections at once and return the sum; raises what one of them raised, once all have
+    ended.
 
-    In threads that die with the process: one that is told to end does not wait for a slow server.
+    Uses daemon threads, which die with the process: a process that is told to end does not wait for a slow
+    server.
     """
     ends: SimpleQueue[Sent | Exception] = SimpleQueue()
 
     def work() -> None:
         try:
             ends.put(send())
-        except Exception as error:  # noqa: BLE001 - raised below, by whoever waits
+        except Exception as error:  # noqa: BLE001 - raised again below
             ends.put(error)
 
     for _ in range(count):

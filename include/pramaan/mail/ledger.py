@@ -1,9 +1,9 @@
-"""The ledger of mails: everything that is said to `ops.mails`.
+"""The ledger of mails: every statement on `ops.mails`.
 
-A mail enters as `queued`, once for its kind and what it is about, in the caller's transaction. It is claimed
-one at a time, so that a sender that dies holds up one mail only, and only until its lease ends. It leaves as
-`sent`, without addresses and content from then on, or as `failed`, with both, so that it can be tried again
-once its cause is mended.
+A mail enters as `queued`, once for its kind and subject key, in the caller's transaction. Senders claim one
+mail at a time, so that a sender that dies delays one mail only, and only until its lease ends. A mail ends as
+`sent`, when its addresses are masked and its content removed, or as `failed`, with both kept so that it can
+be tried again once the cause is fixed.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -45,18 +45,18 @@ __all__ = [
 ]
 
 LEASE: Final = timedelta(minutes=10)
-"""How long a mail is one sender's alone, who breaks off earlier, and what a killed one held nobody's."""
+"""How long a mail is leased to one sender, who stops earlier; after that a killed sender's mail is free."""
 
 SMALL_BYTES: Final = 2_000_000
-"""A file of as many is on the line for seconds."""
+"""A file of this size is transmitted in seconds."""
 
 _LARGE_GIVE_WAY: Final = timedelta(minutes=5)
-"""For so long the mails of larger files wait for those of small ones."""
+"""For this long, mails with larger files wait for mails with small ones."""
 
 _RATE_LOCK: Final = 0x5072616D61616E04
-"""Advisory transaction lock of whoever counts the last minute's mails and claims another."""
+"""Advisory transaction lock held while a sender counts the last minute's mails and claims another."""
 
-# An operator who has a request's id finds its mail in the log of any server on its way.
+# With a request's id in the Message-ID, an operator finds its mail in the log of any server on its way.
 _UUID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 _INSERT: LiteralString = """
@@ -82,7 +82,7 @@ _QUEUE: Final = LeaseQueue(
     waits="item.status = 'queued' and item.next_attempt_at <= now() and item.kind = any(%(kinds)s)",
     holders=0x50726D59,
     lease=LEASE,
-    # Its message may be on the line still, and would be sent twice.
+    # Its message may still be in transmission, and would be sent twice.
     ends_with_session=False,
 )
 
@@ -94,13 +94,13 @@ _LATELY: LiteralString = """
     where lately.attempted_at > now() - interval '1 minute' and lately.kind = any(%(kinds)s)
 """
 
-# By the indices on it, however long the queue is.
+# Uses the indexes on these columns, however long the queue is.
 _LONGEST_DUE: LiteralString = "item.next_attempt_at, item.mail_id"
 
 
 def _claim_statement(wanted: LiteralString, *, order: LiteralString) -> LiteralString:
     return _QUEUE.claim_statement(
-        # Counted once.
+        # Counted once per claim.
         wanted=f"({_LATELY}) < %(per_minute)s and {wanted}",
         order=order,
         changes=", attempted_at = now()",
@@ -115,7 +115,8 @@ def _claim_statement(wanted: LiteralString, *, order: LiteralString) -> LiteralS
 _CLAIM_URGENT: LiteralString = _claim_statement(_IS_URGENT, order=_LONGEST_DUE)
 _CLAIM_ANY: LiteralString = _claim_statement("true", order=_LONGEST_DUE)
 
-# All that waits is sorted, which of reports are few. As jsonb: whatever stands for the size can be compared.
+# Sorts all that waits; few mails with files wait at a time. Compared as jsonb, so that any stored value of
+# the size can be compared.
 _CLAIM_WITH_FILE: LiteralString = _claim_statement(
     "coalesce(item.content -> 'file_bytes' <= to_jsonb(%(most_bytes)s::bigint), true)",
     order=f"""
@@ -125,7 +126,7 @@ _CLAIM_WITH_FILE: LiteralString = _claim_statement(
     """,
 )
 
-# Only whoever holds the newest claim may say what became of it: its number of attempts tells.
+# Only the holder of the newest claim may record an outcome; the number of attempts identifies that claim.
 
 _SENT: LiteralString = """
     update ops.mails
@@ -154,9 +155,9 @@ _RELEASE: LiteralString = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """A mail to be queued: its kind, what it is about, to whom, and the fields of its template.
+    """A mail to be queued: its kind, its subject key, its recipients, and the fields of its template.
 
-    Raises ValueError when there is no recipient, or one that no server could be asked to take mail for.
+    Raises ValueError when it has no recipient, or one to whom mail cannot be sent.
     """
 
     kind: str
@@ -175,7 +176,7 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class UnsentMail:
-    """A mail that waits or failed, without what is personal in it; only one that waits has a next attempt."""
+    """A mail that waits or failed, without personal data; only one that waits has a next attempt."""
 
     mail_id: int
     kind: str
@@ -190,7 +191,7 @@ class UnsentMail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedMail:
-    """A mail that this sender is to hand over now, for the `attempt`th time."""
+    """A mail that this sender has claimed, for the `attempt`th time."""
 
     mail_id: int
     kind: str
@@ -205,9 +206,9 @@ class ClaimedMail:
 
 
 def queue_mail(connection: Connection, mail: Mail, *, sender: Sender) -> bool:
-    """Queue a mail in the caller's transaction; says whether it is new.
+    """Queue a mail in the caller's transaction; returns whether it is new.
 
-    Safe to repeat: of a kind and what it is about there is only ever one, whatever became of it.
+    Idempotent: there is only ever one mail for a kind and subject key, whatever its state.
     """
     values = {
         "kind": mail.kind,
@@ -230,7 +231,7 @@ def queue_mails(
     """Queue a mail for each row of a query (kind, subject_key, recipients, language, content), in the
     caller's transaction; returns how many are new.
 
-    Safe to repeat, as `queue_mail` is. The query sees to it that each address is plausible.
+    Idempotent, as `queue_mail` is. The query must select plausible addresses only.
 
     Raises ValueError for a mail that the table refuses, without its addresses.
     """
@@ -240,26 +241,28 @@ def queue_mails(
         return connection.execute(statement, {**values, **more}).rowcount
     except errors.IntegrityError as error:
         refused = error.diag.constraint_name or error.diag.column_name
-    # Outside of the handler: what the server says in detail is the row, and would be logged with this.
+    # Outside the handler: the server's error detail is the row, and would be logged with this error.
     raise ValueError(f"a mail cannot be queued: ops.mails refuses it by {refused}")
 
 
 def count_due(connection: Connection, *, kinds: Collection[str]) -> int:
-    """How many mails of these kinds are due and held by no sender."""
+    """Returns how many mails of these kinds are due and claimed by no sender."""
     query: LiteralString = f"select count(*) from ops.mails as item where {_QUEUE.free}"  # noqa: S608 - our own words
     row = connection.execute(query, {"kinds": list(kinds), "holders": _QUEUE.holders}).fetchone()
     return cast(tuple[int], row)[0]
 
 
 def newest_due(connection: Connection, *, kinds: Collection[str]) -> int | None:
-    """The id of the newest mail of these kinds that is due and held by no sender; None when none is."""
+    """Returns the id of the newest mail of these kinds that is due and claimed by no sender; None when none
+    is.
+    """
     query: LiteralString = f"select max(mail_id) from ops.mails as item where {_QUEUE.free}"  # noqa: S608 - our own words
     row = connection.execute(query, {"kinds": list(kinds), "holders": _QUEUE.holders}).fetchone()
     return cast(tuple[int | None], row)[0]
 
 
 def is_being_sent(connection: Connection, *, kind: str, subject_key: str) -> bool:
-    """Whether a living sender hands this mail over just now."""
+    """Whether a live sender is handing this mail over now."""
     query: LiteralString = f"""
         select exists (
             select from ops.mails as item
@@ -273,12 +276,14 @@ def is_being_sent(connection: Connection, *, kind: str, subject_key: str) -> boo
 
 
 def open_sender(connection: Connection) -> AbstractContextManager[int]:
-    """The number of a new sender for the block, known to others by the lock that its session holds."""
+    """Open a sender for the block and yield its number, known to others by the lock that its session
+    holds.
+    """
     return _QUEUE.open_holder(connection)
 
 
 def count_queued(connection: Connection, *, kinds: Collection[str]) -> int:
-    """How many mails of these kinds wait, due or not."""
+    """Returns how many mails of these kinds are queued, due or not."""
     query = "select count(*) from ops.mails where status = 'queued' and kind = any(%s)"
     row = connection.execute(query, (list(kinds),)).fetchone()
     return cast(int, row[0]) if row else 0
@@ -294,10 +299,10 @@ def claim_mail(
     most_bytes: int | None = None,
     lease: timedelta = LEASE,
 ) -> ClaimedMail | None:
-    """Lease the mail of these kinds that has been due for longest, of those whose file has no more than
-    `most_bytes`; large files give way to small ones for a while. `with_files`: whether any of these kinds has
-    a file. None when none is due, or when all senders
-    together have taken `per_minute` of these kinds within the last minute.
+    """Claim the mail of these kinds that has been due for longest, among those without a file of more than
+    `most_bytes`; large files wait for small ones for a while. `with_files`: whether any of these kinds has a
+    file. Returns None when none is due, or when all senders together have claimed `per_minute` mails of these
+    kinds within the last minute.
     """
     values = {
         **_QUEUE.values(sender),
@@ -318,14 +323,16 @@ def claim_mail(
 
 
 def has_room(connection: Connection, *, per_minute: int, kinds: Collection[str]) -> bool:
-    """Whether all senders together have taken fewer than `per_minute` of these kinds in the last minute."""
+    """Whether all senders together have claimed fewer than `per_minute` mails of these kinds in the last
+    minute.
+    """
     row = connection.execute(_LATELY, {"kinds": list(kinds)}).fetchone()
     return cast(tuple[int], row)[0] < per_minute
 
 
 def record_sent(connection: Connection, claimed: ClaimedMail) -> bool:
-    """The server took the whole mail over for everybody: addresses are masked, the content goes. False when
-    another sender has claimed the mail since.
+    """Record that the server accepted the whole mail for every recipient: masks addresses and removes the
+    content. Returns False when another sender has claimed the mail since.
     """
     taken = [masked(one) for one in claimed.recipients]
     return connection.execute(_SENT, {**_key(claimed), "taken": taken}).rowcount == 1
@@ -340,8 +347,8 @@ def record_retry(
     error_class: str,
     error: str,
 ) -> bool:
-    """The mail is to be tried again after `wait`, for the recipients that are `left`. False when another
-    sender has claimed the mail since.
+    """Record that the mail is tried again after `wait`, for the recipients in `left`. Returns False when
+    another sender has claimed the mail since.
     """
     return _record(
         connection, claimed, left, status="queued", wait=wait, error_class=error_class, error=error
@@ -351,8 +358,8 @@ def record_retry(
 def record_failed(
     connection: Connection, claimed: ClaimedMail, *, left: Sequence[str], error_class: str, error: str
 ) -> bool:
-    """The mail is not tried again for the recipients that are `left`; the others have it. False when another
-    sender has claimed the mail since.
+    """Record that the mail is not tried again for the recipients in `left`; the others have received it.
+    Returns False when another sender has claimed the mail since.
     """
     return _record(
         connection, claimed, left, status="failed", wait=timedelta(0), error_class=error_class, error=error
@@ -360,14 +367,16 @@ def record_failed(
 
 
 def release(connection: Connection, claimed: ClaimedMail, *, error_class: str, error: str) -> None:
-    """Give a mail back as if it had not been tried, for a reason that is not the mail's."""
+    """Release a claimed mail without counting the attempt, for an error that is not the mail's."""
     connection.execute(_RELEASE, {**_key(claimed), "error_class": error_class, "error": error})
 
 
 def postpone_due(
     connection: Connection, *, kinds: Collection[str], wait: timedelta = timedelta(minutes=1)
 ) -> None:
-    """Let all of these kinds that is due wait: the server is away, and nobody is to ask it again at once."""
+    """Postpone all due mails of these kinds: the server cannot be reached, and no sender should try it again
+    at once.
+    """
     connection.execute(
         "update ops.mails set next_attempt_at = now() + %s "
         "where status = 'queued' and next_attempt_at <= now() and kind = any(%s)",
@@ -376,8 +385,8 @@ def postpone_due(
 
 
 def list_unsent(connection: Connection, *, limit: int, kind: str | None = None) -> list[UnsentMail]:
-    """What failed, the newest first, and then what waits, the oldest first; so many at most, of this kind or
-    of all.
+    """Returns the failed mails, newest first, then the waiting ones, oldest first; at most `limit`, of one
+    kind or of all.
     """
     with connection.cursor(row_factory=class_row(UnsentMail)) as cursor:
         return cursor.execute(
@@ -390,7 +399,9 @@ def list_unsent(connection: Connection, *, limit: int, kind: str | None = None) 
 
 
 def retry_failed(connection: Connection, mail_ids: Sequence[int] | None = None) -> int:
-    """Queue these failed mails again (None: all), for those who have not got them; returns how many."""
+    """Queue these failed mails again (None: all), for the recipients that have not received them; returns how
+    many.
+    """
     return connection.execute(
         "update ops.mails set status = 'queued', attempts = 0, next_attempt_at = now(), due_at = now() "
         "where status = 'failed' and (%(ids)s::bigint[] is null or mail_id = any(%(ids)s::bigint[]))",

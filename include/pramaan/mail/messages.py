@@ -1,11 +1,11 @@
-"""Mails as people read them: a kind of mail and its content -> subject, text and HTML.
+"""Composes mails: a kind of mail and its content -> subject, text and HTML.
 
-A kind is a `Content` with its fields, in the package that sends it, and a folder of its name under
-`templates/mail` with `subject.txt`, `mail.txt` and `mail.html`. To add one, add both; the templates see the
-fields as `mail`, the published address as `public_url`, `language`, and as `has_files` whether its files come
-with it. Texts are marked for the catalogues as in every other template.
+A kind is a `Content` class with its fields, in the package that sends it, and a folder of its name under
+`templates/mail` with `subject.txt`, `mail.txt` and `mail.html`. To add a kind, add both; the templates see
+the fields as `mail`, the published address as `public_url`, `language`, and in `has_files` whether the mail
+has its files with it. Texts are marked for the catalogues as in every other template.
 
-No field can add a header, an address or a line: each is a single line by the time it is in the record.
+No field can add a header, an address or a line: each is reduced to a single line when the record is made.
 """
 
 import unicodedata
@@ -45,20 +45,24 @@ __all__ = [
 
 _TEMPLATES: Final = PROJECT_ROOT / "templates" / "mail"
 _LONGEST_LINE: Final = 998
-"""Characters, without the line's end: RFC 5322, 2.1.1."""
+"""Characters, without the line ending: RFC 5322, 2.1.1."""
 
 _ENCODED_LINE_BYTES: Final = 57
-"""Of a file, in a line of 76 characters of base64: RFC 2045, 6.8."""
+"""Bytes of a file in a base64 line of 76 characters: RFC 2045, 6.8."""
 
 _KILOBYTE: Final = 1_000
 _MEGABYTE: Final = 1_000_000
 
 _LEFT_OUT: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
-"""Marks that turn the direction of what comes after; joiners, which Indic scripts need, are none of them."""
+"""Marks that change the direction of the text after them; joiners, which Indic scripts need, are not among
+them.
+"""
 
 
 def single_line(text: str) -> str:
-    """A text without line breaks, control characters, unpaired surrogates and turns of direction."""
+    """Returns the text without line breaks, control characters, unpaired surrogates and changes of
+    direction.
+    """
     kept = (
         " " if unicodedata.category(one) in {"Cc", "Cs", "Zl", "Zp"} else one
         for one in text
@@ -73,7 +77,7 @@ Line = Annotated[AnyLine, Field(min_length=1)]
 
 @dataclass(frozen=True, slots=True)
 class MailFile:
-    """A file that a mail brings along."""
+    """A file in a mail."""
 
     name: str
     media_type: str
@@ -81,18 +85,18 @@ class MailFile:
 
 
 class Content(BaseModel):
-    """The fields of a kind of mail, as the ledger keeps them."""
+    """The fields of a kind of mail, as the ledger stores them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: ClassVar[str]
     is_urgent: ClassVar[bool] = False
-    """Whether it goes before all others."""
+    """Whether it is sent before all others."""
     has_file: ClassVar[bool] = False
-    """Whether a file goes with it, whose size the field `file_bytes` gives."""
+    """Whether it has a file, whose size is in the field `file_bytes`."""
 
     def mail(self, *, subject_key: str, recipients: "Sequence[str]", language: str = "en") -> Mail:
-        """As a mail to be queued. Raises ValueError for recipients that cannot be written to."""
+        """Returns the mail to be queued. Raises ValueError for recipients to whom mail cannot be sent."""
         return Mail(
             kind=self.kind,
             subject_key=subject_key,
@@ -104,21 +108,21 @@ class Content(BaseModel):
 
     @property
     def answers_to(self) -> str | None:
-        """Who gets the answer, when it is not the sender."""
+        """The Reply-To address, when replies do not go to the sender."""
         return None
 
     @property
     def due_by(self) -> datetime | None:
-        """By when it was promised, if it was: until then it is tried every minute."""
+        """The deadline of a mail with an SLA: until then it is tried every minute."""
         return None
 
 
 Kinds = Mapping[str, type[Content]]
-"""Kinds of mail by their names."""
+"""Kinds of mail by name."""
 
 
 def encoded_bytes(file_bytes: int) -> int:
-    """How many bytes of a message a file of so many takes."""
+    """Returns how many bytes of a message a file of this size takes."""
     return -(-file_bytes // 3) * 4 + -(-file_bytes // _ENCODED_LINE_BYTES) * len("\r\n")
 
 
@@ -130,11 +134,11 @@ def compose(
     public_url: str,
     files: "Sequence[MailFile]" = (),
 ) -> bytes:
-    """The message of a claimed mail of this kind, text and HTML, with its files; the same mail gives the same
-    bytes. Needs little more memory than they do.
+    """Returns the message of a claimed mail of this kind, text and HTML, with its files; the same mail gives
+    the same bytes. Needs little more memory than the files.
 
-    Raises ValueError for content or recipients that cannot be used, jinja2.TemplateError when a template asks
-    for what there is not.
+    Raises ValueError for content or recipients that cannot be used, jinja2.TemplateError when a template uses
+    a value that does not exist.
     """
     content = kind.model_validate(claimed.content)
     language = negotiate(claimed.language)
@@ -147,7 +151,7 @@ def compose(
     message["Subject"] = _header_text(parts["subject.txt"])
     message["Date"] = claimed.queued_at
     message["Message-ID"] = claimed.message_id
-    # RFC 3834: so that nobody's absence notice answers.
+    # RFC 3834: keeps automatic replies, such as absence notices, from answering.
     message["Auto-Submitted"] = "auto-generated"
     _add_text(message, parts["mail.txt"], "plain")
     _add_text(message, parts["mail.html"], "html")
@@ -164,8 +168,10 @@ def compose(
 
 
 def _with_files(message: EmailMessage, files: "Sequence[bytes]") -> bytes:
-    """The bytes of a message, with the content of its files: `email` would hold it many times over."""
-    # No base64 and no quoted-printable has it, and no header is a line of its own.
+    """Returns the bytes of a message with its files inserted: `email` would hold their content several times
+    over.
+    """
+    # Unique: it occurs in no base64 or quoted-printable text, and no header is a line of its own.
     place = "=_content"
     for part in message.iter_attachments():
         part.set_payload(place)
@@ -182,7 +188,7 @@ def _with_files(message: EmailMessage, files: "Sequence[bytes]") -> bytes:
 
 
 def _add_text(message: EmailMessage, text: str, kind: str) -> None:
-    # Never 8bit: not every server takes it.
+    # Never 8bit: not every server accepts it.
     encoding = "quoted-printable" if text.isascii() else "base64"
     if kind == "plain":
         message.set_content(text, subtype=kind, cte=encoding)
@@ -198,7 +204,9 @@ def _address(address: str, *, name: str = "") -> Address:
 
 
 def _header_text(text: str) -> str:
-    """A text for a header; what looks encoded (RFC 2047) is not, and no reader is to decode it."""
+    """Returns the text for a header; text that looks like an encoded word (RFC 2047) is changed so that no
+    reader decodes it.
+    """
     return single_line(text).replace("=?", "= ?")
 
 
@@ -227,7 +235,7 @@ def _environment(language: str) -> Environment:
 
 
 def _in_words(language: str) -> dict[str, Callable[..., str]]:
-    """Filters that write a value as a person does, in a language as India writes it."""
+    """Returns filters that format a value for people, in a language as written in India."""
     from babel import Locale
     from babel.dates import format_datetime
     from babel.numbers import format_decimal
@@ -240,7 +248,7 @@ def _in_words(language: str) -> dict[str, Callable[..., str]]:
         return format_unit(count / scale, f"digital-{unit}", length="short", format="#,##0.#", locale=locale)
 
     def when(instant: datetime, zone: ZoneInfo) -> str:
-        # Named: some languages leave CLDR's ways to write its distance unfinished.
+        # The zone is named: for some languages CLDR's formats of a UTC offset are unfinished.
         return f"{format_datetime(instant, 'd MMMM y, HH:mm', tzinfo=zone, locale=locale)} ({zone.key})"
 
     def count(value: int) -> str:
@@ -250,5 +258,5 @@ def _in_words(language: str) -> dict[str, Callable[..., str]]:
 
 
 def _bdi(text: Any) -> Markup:
-    """A name within a sentence of HTML, whichever way it is written."""
+    """Returns HTML that isolates a name within a sentence, whatever its direction."""
     return Markup("<bdi>{}</bdi>").format(text)

@@ -1,10 +1,10 @@
-"""Hands mails that are due to the mail server: what a task and the command line both call.
+"""Hands due mails to the mail server: called by tasks and by the command line.
 
-Each mail is recorded right after it was handed over. One that is refused never stops the others; a server
-that is away, or does not want us, stops the batch and leaves every mail as it was.
+Each mail is recorded right after it was handed over. A mail that is refused never stops the others; a server
+that cannot be reached, or that refuses us, stops the sending and leaves every mail as it was.
 
-Whoever has files to attach brings a delivery, who fetches them when the mail goes, and is told what became of
-it. A mail that is too large with them goes without: its text then says where they are.
+A kind of mail with files has a delivery, which reads the files when the mail is sent and is told the outcome.
+A mail that is too large with its files is sent without them: its text then has a link to them.
 """
 
 import logging
@@ -53,14 +53,14 @@ __all__ = ["Delivery", "Sent", "send_due", "send_or_wait"]
 log = logging.getLogger(__name__)
 
 _OF_LEASE: Final = 0.8
-"""For as much of its lease a mail may be on the line; the rest is for writing down what became of it."""
+"""The share of its lease in which a mail may be transmitted; the rest is for recording the outcome."""
 
 _MEGABYTE: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How the attempts of a batch ended, and how many mails are still due: the minute was full."""
+    """The outcomes of the attempts, and how many mails are still due because the rate limit was reached."""
 
     sent: int = 0
     retried: int = 0
@@ -69,45 +69,46 @@ class Sent:
 
 
 class Delivery(Protocol):
-    """What mails of a kind bring along, and who is to know what became of them."""
+    """Provides the files of the mails of a kind, and records their outcomes."""
 
     def files(self, connection: "Connection", claimed: ClaimedMail, *, room_bytes: int) -> Sequence[MailFile]:
-        """The files of a mail; none, and none read, when a message of so many bytes has no room for them.
+        """Returns the files of a mail; none, without reading them, when a message of `room_bytes` cannot hold
+        them.
 
-        Raises StoreError when they cannot be had now, MailFilesError when never again.
+        Raises StoreError when they cannot be read now, MailFilesError when they never can be again.
         """
 
     def sent(self, connection: "Connection", claimed: ClaimedMail) -> None:
-        """The server took the whole mail over; in the transaction that records it."""
+        """The server accepted the whole mail. Called in the transaction that records it."""
 
     def waits(self, connection: "Connection", claimed: ClaimedMail, *, error_class: str, error: str) -> None:
-        """It is tried again later; in the transaction that records it."""
+        """The mail is tried again later. Called in the transaction that records it."""
 
     def failed(self, connection: "Connection", claimed: ClaimedMail, *, error_class: str, error: str) -> None:
-        """It is not tried again; in the transaction that records it."""
+        """The mail is not tried again. Called in the transaction that records it."""
 
     def tidy_up(self, connection: "Connection", claimed: ClaimedMail) -> None:
-        """It was sent with its files, and that is recorded; what cannot be tidied up is left."""
+        """Clean up after the mail was sent with its files and recorded; what cannot be removed is left."""
 
 
 class _WithoutFiles:
-    """The delivery of mails without files, which nobody asks after."""
+    """The delivery of mails without files; records nothing."""
 
     def files(self, connection: "Connection", claimed: ClaimedMail, *, room_bytes: int) -> Sequence[MailFile]:
         del connection, claimed, room_bytes
         return ()
 
     def sent(self, connection: "Connection", claimed: ClaimedMail) -> None:
-        """Nothing follows."""
+        """Does nothing."""
 
     def waits(self, connection: "Connection", claimed: ClaimedMail, *, error_class: str, error: str) -> None:
-        """Nothing follows."""
+        """Does nothing."""
 
     def failed(self, connection: "Connection", claimed: ClaimedMail, *, error_class: str, error: str) -> None:
-        """Nothing follows."""
+        """Does nothing."""
 
     def tidy_up(self, connection: "Connection", claimed: ClaimedMail) -> None:
-        """Nothing is left."""
+        """Does nothing."""
 
 
 def send_due(
@@ -121,16 +122,16 @@ def send_due(
     most_bytes: int | None = None,
     lease: timedelta = LEASE,
 ) -> Sent:
-    """Send what is due of these kinds for so many `seconds`, up to the `mails_per_minute` that all senders of
-    them together may take; never waits. Notices to the team go first, large files last for a while, and those
-    of more than `most_bytes` not at all. `deliveries`, by kind. A mail that is not handed over well before
-    its `lease` ends is broken off.
+    """Send due mails of these kinds for at most `seconds` seconds; never waits. All senders of these kinds
+    together send at most `mails_per_minute`. Urgent mails go first, large files wait for a while, and mails
+    with files of more than `most_bytes` are not sent. `deliveries` are by kind. A transmission that does not
+    end well before the mail's `lease` is aborted.
 
-    Safe to repeat and safe in several processes at once. The connection commits by itself, so that what was
-    handed over stays recorded whatever comes after.
+    Safe to repeat and safe in several processes at once. The connection must be in autocommit mode, so that
+    what was handed over stays recorded whatever comes after.
 
-    Raises MailError when the server cannot be reached or does not want us: mails wait, none lost an attempt.
-    Raises SettingsError for a sender or a server address that cannot be used.
+    Raises MailError when the server cannot be reached or refuses us: mails wait and lose no attempt. Raises
+    SettingsError for a sender or a server address that cannot be used.
     """
     if connection.info.transaction_status is not TransactionStatus.IDLE or not connection.autocommit:
         raise ValueError("mail is sent outside transactions: what is undone would be sent again")
@@ -173,8 +174,9 @@ def send_or_wait(
     seconds: float,
     most_bytes: int | None = None,
 ) -> Sent:
-    """What `send_due` does, for whoever goes on when mail cannot go now: without a server, and while it is
-    away or does not want us, mails wait, which is logged. The server is asked for only if something is due.
+    """Send as `send_due` does, for callers that continue when mail cannot be sent now: without a server, and
+    while it cannot be reached or refuses us, mails wait, which is logged. `server_url` is called only if a
+    mail is due.
     """
     due = count_due(connection, kinds=list(kinds))
     server = server_url() if due else None
@@ -198,7 +200,7 @@ def send_or_wait(
 
 @dataclass(frozen=True, slots=True)
 class _MailSender:
-    """What every mail of a batch is sent by."""
+    """The connection and settings with which `send_due` sends each mail."""
 
     connection: "Connection"
     smtp: SmtpConnection
@@ -209,7 +211,7 @@ class _MailSender:
     most_seconds: float
 
     def send(self, claimed: ClaimedMail, delivery: Delivery) -> str:
-        """Hand one mail over and record what became of it: sent, retried or failed."""
+        """Hand one mail over and record its outcome; returns `sent`, `retried` or `failed`."""
         until = time.monotonic() + self.most_seconds
         left, failure, has_files = list(claimed.recipients), None, False
         try:
@@ -224,7 +226,8 @@ class _MailSender:
             if refused:
                 left, failure = list(refused), failure_of_recipients(refused)
         if failure:
-            # Outside of the handlers: what they caught may have addresses, and would be logged with more.
+            # Outside the handlers: what they caught may have addresses, and would be logged with other
+            # errors.
             return self._not_sent(claimed, delivery, left, failure)
         with self.connection.transaction():
             is_ours = record_sent(self.connection, claimed)
@@ -237,12 +240,14 @@ class _MailSender:
     def _send_message(
         self, claimed: ClaimedMail, delivery: Delivery, *, until: float
     ) -> tuple[dict[str, tuple[int, bytes]], bool]:
-        """Who was refused, and whether the others have the files: not when these make it too large."""
+        """Returns the recipients that were refused, and whether the others have the files: not if those make
+        the message too large.
+        """
         room_bytes = min(self.largest_bytes, self.smtp.largest_bytes or self.largest_bytes)
         files = delivery.files(self.connection, claimed, room_bytes=room_bytes)
         if files:
             message = self._message(claimed, files)
-            # They are in the message now, and need not be in memory twice while it is sent.
+            # The files are in the message now, and need not be in memory twice while it is sent.
             del files
             if len(message) <= room_bytes:
                 try:
@@ -292,8 +297,8 @@ class _MailSender:
         return "failed"
 
     def _overdue(self, claimed: ClaimedMail) -> timedelta | None:
-        """How late a mail with a deadline was when it was tried, negative before it; None for others. The
-        content was validated before, as is all that may be sent later.
+        """Returns how late a mail with a deadline was when it was tried, negative before the deadline; None
+        for others. The content was validated before: every failure that may be retried comes after that.
         """
         due_by = self.kinds[claimed.kind].model_validate(claimed.content).due_by
         return claimed.attempted_at - due_by if due_by else None

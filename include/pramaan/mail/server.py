@@ -1,10 +1,10 @@
-"""A mail server: what `PRAMAAN_SMTP_URL` says of it, and the line to it.
+"""A mail server: its address in `PRAMAAN_SMTP_URL`, and the SMTP connection to it.
 
     smtp://user:password@host:587     STARTTLS, without which nothing is sent
     smtps://user:password@host:465    TLS from the first byte
     smtp://127.0.0.1:2525             this machine itself: no TLS, unless `?tls=starttls` asks for it
     smtp://host:25?tls=none           no TLS because it is asked for: only inside a network you trust
-    ...?certificate=expired           a certificate that has run out will do, until there is a new one
+    ...?certificate=expired           accepts an expired certificate, until there is a new one
 
 User and password may be left out, and are percent-encoded. Certificates are checked against those that this
 machine trusts; `SSL_CERT_FILE` names a file with others, such as an organisation's own.
@@ -33,17 +33,17 @@ __all__ = ["MailServer", "SmtpConnection"]
 
 _TIMEOUT_SECONDS: Final = 20.0
 _SLOWEST_BYTES_PER_SECOND: Final = 100_000
-"""A large mail takes a while on a thin line, and while the server looks for viruses in it."""
+"""A large mail takes a while on a slow line, and while the server scans it for viruses."""
 
 _NO_CHECK_TIME: Final = 0x200000
-"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for."""
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which the ssl module does not name."""
 
 _PORTS: Final = {"none": 25, "starttls": 587, "implicit": 465}
 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where mail is handed over, how, and as whom."""
+    """The address of a mail server, its TLS mode, and the user to sign in as."""
 
     host: str
     port: int
@@ -54,7 +54,9 @@ class MailServer:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Raises SettingsError saying what is wrong; it never repeats the address, which has a password."""
+        """Parse the URL. Raises SettingsError saying what is wrong, without repeating the URL, which has a
+        password.
+        """
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
@@ -81,11 +83,11 @@ class MailServer:
 
 
 class SmtpConnection:
-    """A line to a mail server, opened when it is first needed and again after it broke; one for many mails.
+    """An SMTP connection, opened when it is first needed and again after it broke; one for many mails.
 
-    yagmail connects, secures and signs in. The mails themselves go over its connection as they were made:
-    its own sending takes a text that names a file for an attachment, and repeats what may have been taken
-    over already.
+    yagmail connects, secures and signs in. The mails are sent unchanged over its connection: yagmail's own
+    sending treats a text that names a file as an attachment, and repeats messages that may already have been
+    accepted.
     """
 
     def __init__(self, server: MailServer) -> None:
@@ -104,7 +106,9 @@ class SmtpConnection:
         self._close()
 
     def open(self) -> None:
-        """Be connected and signed in. Raises MailError when the server cannot be reached or refuses us."""
+        """Connect and sign in, unless connected. Raises MailError when the server cannot be reached or
+        refuses us.
+        """
         if self._client is not None and self._client.smtp.sock is not None:
             return
         self._close()
@@ -115,7 +119,7 @@ class SmtpConnection:
         except (OSError, smtplib.SMTPException, ValueError) as error:
             self._close()
             server = self._server
-            # Not from the error, whose words may have addresses and would be logged with ours.
+            # Without the original error, whose message may have addresses and would be logged with ours.
             raise MailError(
                 f"the mail server {server.host}:{server.port} cannot be used: {text_of(error)}. Mails wait; "
                 "see PRAMAAN_SMTP_URL"
@@ -123,18 +127,18 @@ class SmtpConnection:
 
     @property
     def largest_bytes(self) -> int | None:
-        """The largest message that the server says it takes (SIZE, RFC 1870), if it says so."""
+        """The largest message that the server says it accepts (SIZE, RFC 1870), if it says so."""
         size = str(self._client.smtp.esmtp_features.get("size", ""))
         return (int(size) or None) if re.fullmatch(r"[0-9]{1,15}", size) else None
 
     def send(
         self, message: bytes, *, sender: str, recipients: list[str], until: float
     ) -> dict[str, tuple[int, bytes]]:
-        """Hand a message over; returns the recipients that the server refused while it took the message over
-        for others, each with its code and words.
+        """Hand a message over; returns the recipients that the server refused while it accepted the message
+        for others, each with its code and text.
 
-        Whatever the server does, the line breaks at `until` (of `time.monotonic`): then others may send it.
-        Raises TimeoutError then, what smtplib raises, and OSError.
+        The connection is closed at `until` (of `time.monotonic`), whatever the server does: then other
+        senders may send the mail. Raises TimeoutError then, the exceptions of smtplib, and OSError.
         """
         smtp = self._client.smtp
         smtp.sock.settimeout(_TIMEOUT_SECONDS + len(message) / _SLOWEST_BYTES_PER_SECOND)
@@ -159,13 +163,14 @@ class SmtpConnection:
 
 @contextlib.contextmanager
 def _broken_at(until: float, connection: socket.socket) -> Iterator[None]:
-    """Whatever the block waits for on the line ends with an OSError then: timeouts count for each operation
-    anew.
+    """Shut the connection down at `until`, so that whatever the block waits for ends with an OSError: socket
+    timeouts start anew with each operation.
     """
 
     def break_connection() -> None:
         with contextlib.suppress(OSError):
-            # The socket's own: that of TLS says goodbye first, and is not for two threads.
+            # The plain socket's shutdown: that of TLS first sends its own closing message, and is not
+            # thread-safe.
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     timer = threading.Timer(until - time.monotonic(), break_connection)
@@ -178,12 +183,12 @@ def _broken_at(until: float, connection: socket.socket) -> Iterator[None]:
 
 
 def _client(server: MailServer) -> Any:
-    # It takes a while to import, and parsing DAGs reads this module.
+    # It takes a while to import, and parsing DAGs imports this module.
     import yagmail
 
     secure = None if server.tls == "none" else _secure(server)
     client = yagmail.SMTP(
-        # As a mapping: to a plain name it adds @gmail.com. Without a password it would ask for one.
+        # As a mapping: yagmail adds @gmail.com to a plain name. Without a password it would prompt for one.
         user={server.user: server.user},
         password=server.password,
         host=server.host,

@@ -1,7 +1,7 @@
-"""What a mail server's no means. Transient or permanent is decided here, and nowhere else.
+"""What an SMTP error means. Only this module decides whether it is transient or permanent.
 
-By RFC 5321, 4.2.1: 4yz is transient, 5yz permanent. Not every permanent one is the mail's fault, though: a
-server that wants another sign-in or another sender says so to every mail, and then the mails wait.
+By RFC 5321, 4.2.1: 4yz is transient, 5yz permanent. Not every permanent error is the mail's fault, though: a
+server that rejects our sign-in or our sender says so for every mail, and then the mails wait.
 """
 
 import smtplib
@@ -32,10 +32,10 @@ MOST_ATTEMPTS: Final = 36
 """About five days with these waits, as RFC 5321, 4.5.4.1 asks for."""
 
 _PATIENCE: Final = timedelta(days=5)
-"""With what was promised, and so is tried more often."""
+"""For mails with a deadline, which are tried more often."""
 
 TOO_LARGE: Final = 552
-"""RFC 1870: to an announced size, or once there is more than the server wants."""
+"""RFC 1870: in answer to an announced size, or once the message exceeds the server's limit."""
 
 _FIRST_WAIT: Final = timedelta(minutes=1)
 _LONGEST_WAIT: Final = timedelta(hours=4)
@@ -43,22 +43,22 @@ _PERMANENT: Final = 500
 _SIGN_IN: Final = frozenset({530, 534, 535, 538})
 _SHOWN: Final = 300
 _READ: Final = 2_000
-"""Of a server's words, which may have no end."""
+"""Of a server's text, which may be endless."""
 
 
 SEND_ERRORS: Final = (
-    # What smtplib raises is an OSError, too.
+    # smtplib's exceptions are OSErrors, too.
     *(OSError, MessageError, TemplateError),
     *(ValueError, LookupError, TypeError, StoreError, MailFilesError),
 )
-"""What making and sending one mail may end in, and `failure_of` knows the meaning of. Nothing else is about
-the mail: the database's errors end the batch.
+"""The exceptions of making and sending one mail whose meaning `failure_of` knows. No others are about the
+mail: the database's errors end the sending.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpFailure:
-    """A no: `later` try again, `never` do, or the server does not want `us`. Without personal data."""
+    """A failure: try again `later`, `never`, or the server refuses `us`. Without personal data."""
 
     meaning: Literal["later", "never", "us"]
     error_class: str
@@ -66,31 +66,31 @@ class SmtpFailure:
 
 
 def failure_of(error: Exception, *, recipients: Iterable[str]) -> SmtpFailure:
-    """What it means that handing a mail over ended in `error`."""
+    """Returns the meaning of an `error` of handing a mail over."""
     match error:
         case smtplib.SMTPRecipientsRefused():
             return failure_of_recipients(error.recipients)
         case smtplib.SMTPResponseException():
             return _by_code(error, text_of(error, recipients=recipients))
         case smtplib.SMTPServerDisconnected() | OSError():
-            # Perhaps it was taken over, and only the answer was lost: the same Message-ID tells.
+            # Perhaps the mail was accepted and only the answer was lost: the same Message-ID shows that.
             return SmtpFailure("later", "connection_lost", text_of(error, recipients=recipients))
         case StoreError():
             return SmtpFailure("later", "store_unavailable", str(error))
         case MailFilesError():
             return SmtpFailure("never", error.code, str(error))
         case _:
-            # The words of others may quote the mail.
+            # The messages of other exceptions may quote the mail.
             return SmtpFailure("never", "unsendable", f"cannot be made or sent: {type(error).__name__}")
 
 
 def failure_of_recipients(refused: Mapping[str, tuple[int, bytes]]) -> SmtpFailure:
-    """What it means that these recipients were refused, each with the server's code and words."""
+    """Returns the meaning of these recipients' refusals, each with the server's code and text."""
     codes = [code for code, _ in refused.values()]
     words = "; ".join(
         dict.fromkeys(f"{code} {_clean(said, recipients=refused)}" for code, said in refused.values())
     )[:_SHOWN]
-    # Whatever is said of a recipient stops no other mail: a requester may have chosen them.
+    # A refused recipient never blocks other mail: a requester may have chosen the address.
     if any(code in _SIGN_IN for code in codes):
         return SmtpFailure("later", "sign_in_refused", words)
     if any(code < _PERMANENT for code in codes):
@@ -99,10 +99,12 @@ def failure_of_recipients(refused: Mapping[str, tuple[int, bytes]]) -> SmtpFailu
 
 
 def backoff(attempt: int, *, overdue: timedelta | None = None) -> timedelta:
-    """The wait after the `attempt`th attempt: a minute, then twice as long each time, up to four hours.
+    """Returns the wait after the `attempt`th attempt: a minute, then twice as long each time, up to four
+    hours.
 
-    `overdue`: for how long a mail that was promised is late, negative while it is not. It waits for no longer
-    than that again: every minute until then, and twice as long each time from then on.
+    `overdue`: how long a mail with a deadline has been late, negative before the deadline. Its wait is at
+    most that long, and at least a minute: it is tried every minute until the deadline, and with doubling
+    waits after it.
     """
     wait = min(_FIRST_WAIT * (1 << min(attempt - 1, 20)), _LONGEST_WAIT)
     return wait if overdue is None else min(wait, max(overdue, _FIRST_WAIT))
@@ -114,7 +116,7 @@ def is_given_up(attempt: int, *, overdue: timedelta | None = None) -> bool:
 
 
 def text_of(error: Exception, *, recipients: Iterable[str] = ()) -> str:
-    """What went wrong in a line, without any address."""
+    """Returns the error as one line, without any address."""
     if isinstance(error, smtplib.SMTPResponseException):
         return f"{error.smtp_code} {_clean(error.smtp_error, recipients=recipients)}"[:_SHOWN]
     return _clean(str(error) or type(error).__name__, recipients=recipients)[:_SHOWN]

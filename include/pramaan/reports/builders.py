@@ -1,7 +1,7 @@
-"""The work of a builder: take what waits, build it, send it, until nothing is left.
+"""The work of a builder: claim what waits, build it, send it, until nothing is left.
 
-Any number of builders may be at work at once. One of them takes whatever has waited longest; the others take
-small reports only, which so never wait behind large ones.
+Any number of builders may run at once. One of them claims the request that has waited longest; the others
+claim small reports only, so that these never wait behind large ones.
 """
 
 import contextlib
@@ -41,16 +41,16 @@ MOST_BUILDERS: Final = 2
 """At once: one for all reports and one for small ones."""
 
 _SMALL_ROWS: Final = 10_000
-"""A report of as many rows is built in less than a second."""
+"""A report with this many rows is built in less than a second."""
 
 _LARGE_LOCK: Final = 0x5072616D61616E05
-"""Advisory lock of the one builder that takes large reports, too."""
+"""Advisory lock of the one builder that claims large reports, too."""
 
 _PLACE_LOCK: Final = 0x50726D59
-"""Class of the advisory locks of the places that builders work at, as many as there may be at once."""
+"""Class of the advisory locks of builder slots; there are as many as builders may run at once."""
 
 _OLDEST_SCRATCH_SECONDS: Final = 6 * 60 * 60
-"""Longer than any report is built."""
+"""Longer than any report takes to build."""
 
 
 @dataclass(slots=True)
@@ -70,10 +70,10 @@ def work(
     send: Callable[[int | None], Sent],
     request_id: UUID | None = None,
 ) -> Worked:
-    """Build and send until nothing waits, unless as many as may build at once do; of one request only,
-    whatever its size and whoever builds, if it is named.
+    """Build and send until nothing waits, unless the maximum number of builders already runs; only one
+    request, whatever its size and however many builders run, if it is named.
 
-    `send` hands over what is built, of at most so many bytes, or lets it wait.
+    `send` hands over the mails of built reports with files of at most so many bytes, or lets them wait.
     """
     worked = Worked()
     with _place(connection, wanted=request_id is None) as has_place, open_builder(connection) as builder:
@@ -87,7 +87,7 @@ def work(
                 if claimed:
                     end = _build(connection, builder, claimed, context=context)
                     setattr(worked, end, getattr(worked, end) + 1)
-                # To send takes a while, and more may wait by then.
+                # Sending takes a while, and more requests may wait by then.
                 most_bytes = None if most_rows is None else SMALL_BYTES
                 is_done = not _send(worked, send, most_bytes=most_bytes) and claimed is None
     return worked
@@ -95,7 +95,7 @@ def work(
 
 @contextmanager
 def _place(connection: "Connection", *, wanted: bool) -> Iterator[bool]:
-    """Whether this builder has a place to work at, for the block; one that wants none needs none."""
+    """Hold a builder slot for the block; yields whether it has one. Without `wanted` no slot is needed."""
     place = _free_place(connection) if wanted else None
     try:
         yield not wanted or place is not None
@@ -114,7 +114,7 @@ def _free_place(connection: "Connection") -> int | None:
 
 @contextmanager
 def _large_lock(connection: "Connection", *, wanted: bool) -> Iterator[bool]:
-    """Whether this builder is the one that takes large reports, for the block."""
+    """Hold the lock for large reports during the block; yields whether this builder has it."""
     row = connection.execute("select %s and pg_try_advisory_lock(%s)", (wanted, _LARGE_LOCK)).fetchone()
     has_it = bool(row and row[0])
     try:
@@ -127,18 +127,18 @@ def _large_lock(connection: "Connection", *, wanted: bool) -> Iterator[bool]:
 def _build(
     connection: "Connection", builder: Builder, claimed: ClaimedRequest, *, context: BuildContext
 ) -> str:
-    """Build one report and record what became of it: built, given back or failed."""
+    """Build one report and record its outcome; returns `built`, `given_back` or `failed`."""
     try:
         _require_survivors(claimed)
         return "built" if build_report(connection, builder, claimed, context=context) else "given_back"
     except ReportError as error:
         error_class, told = error.code, str(error)
     except Exception as error:  # noqa: BLE001 - one report never stops the others
-        # Neither its words nor its trace, which may quote a name.
+        # Neither its message nor its traceback is logged: they may quote a name.
         log.error("report %s: %s", claimed.request_id, type(error).__name__)  # noqa: TRY400
         if _passes(error):
             told = str(error) if isinstance(error, PramaanError) else type(error).__name__
-            # Perhaps another process had the memory, perhaps the report is too large.
+            # Perhaps another process used the memory, perhaps the report is too large.
             is_free = not isinstance(error, MemoryError)
             with connection.transaction():
                 is_over = builder.give_back(claimed, error_class="unavailable", error=told, is_free=is_free)
@@ -168,7 +168,7 @@ def _tell(
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what builders that were killed left: it has names, and a workbook before it is encrypted."""
+    """Remove what killed builders left: names, and workbooks before they are encrypted."""
     oldest = time.time() - _OLDEST_SCRATCH_SECONDS
     for left in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -177,19 +177,19 @@ def _sweep(folder: Path) -> None:
 
 
 def _require_survivors(claimed: ClaimedRequest) -> None:
-    """Raises ReportError `builder_died`."""
+    """Raises ReportError `builder_died` when too many builders have died on this request."""
     if claimed.attempt > MOST_ATTEMPTS:
         raise ReportError("builder_died", f"{MOST_ATTEMPTS} builders died while they built it")
 
 
 def _passes(error: Exception) -> bool:
-    """Whether a fault may be gone when the report is tried again."""
+    """Whether the error may be gone when the report is tried again."""
     cause = error.__cause__ if isinstance(error, DatabaseError) else error
     return isinstance(cause, StoreError | psycopg.OperationalError | OSError | MemoryError)
 
 
 def _send(worked: Worked, send: Callable[[int | None], Sent], *, most_bytes: int | None) -> bool:
-    """Hand over what is due; says whether there was anything that could be."""
+    """Hand over what is due; returns whether any mail was sent or failed."""
     sent = send(most_bytes)
     worked.sent += sent.sent
     worked.failed += sent.failed

@@ -30,7 +30,7 @@ _FOLDER: Final = "reports"
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """What building needs of its host."""
+    """What building needs from its host."""
 
     database_url: str
     store: "Store"
@@ -38,21 +38,23 @@ class BuildContext:
     key: ReportKey
     sender: Sender
     folder: Path
-    """Where files are made before they are stored: this home's builders' alone."""
+    """Where files are written before they are stored; only this home's builders use it."""
     public_url: str
 
 
 def build_report(
     connection: Connection, builder: Builder, claimed: ClaimedRequest, *, context: BuildContext
 ) -> bool:
-    """Build what was claimed and queue its mail; False when the request is no longer this builder's.
+    """Build the claimed report and queue its mail; returns False when the request is no longer this
+    builder's.
 
-    Safe to repeat: the file lies under the request's id and attempt, the mail is queued once. Rows are read
-    over a connection of their own, so that the one that proves the builder alive stays free.
+    Safe to repeat: the file's path has the request's id and attempt, and the mail is queued once. Rows are
+    read over a connection of their own, so that the one whose lock proves the builder alive stays free.
 
-    Raises ReportError for what cannot be built, StoreError when the store is away, DatabaseError.
+    Raises ReportError for a report that cannot be built, StoreError when the store cannot be reached,
+    DatabaseError.
     """
-    # What the requester may see now, whatever it was when they asked.
+    # The requester's grants of now, not those of when they made the request.
     requester = requester_of(connection, claimed.requested_by, by_operator=claimed.by_operator)
     require_batch(connection, requester, claimed.batch_id)
     password = context.key.decrypt(claimed.encrypted_password) if claimed.encrypted_password else None
@@ -117,7 +119,9 @@ def build_report(
 
 
 def discard_files(claimed: ClaimedRequest, *, context: BuildContext, but: str | None = None) -> None:
-    """Remove what this and earlier attempts may have stored; a file that the store does not let go stays."""
+    """Remove files that this and earlier attempts may have stored; a file that the store cannot
+    remove stays.
+    """
     suffix = file_suffix(claimed.format, is_encrypted=claimed.encrypted_password is not None)
     for attempt in range(1, claimed.attempt + 1):
         path = _path(claimed, attempt=attempt, suffix=suffix)
@@ -127,5 +131,5 @@ def discard_files(claimed: ClaimedRequest, *, context: BuildContext, but: str | 
 
 
 def _path(claimed: ClaimedRequest, *, attempt: int, suffix: str) -> str:
-    """Where a report's file lies in the store: no builder that is late writes over another's."""
+    """Returns the path of a report's file in the store; no late builder overwrites another's file."""
     return f"{_FOLDER}/{claimed.request_id}.{attempt}.{suffix}"

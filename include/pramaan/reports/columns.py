@@ -8,12 +8,12 @@ from pramaan.localisation import gettext_in, gettext_noop
 __all__ = ["COLUMNS", "Column", "Kind", "headers"]
 
 Kind = Literal["text", "date", "integer", "score"]
-"""score: a number of one decimal."""
+"""score: a number with one decimal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its name among the rows, its header in English, what is in it, how wide it is shown."""
+    """A column: its name in the rows, its English header, its kind of value, and its width in a sheet."""
 
     name: LiteralString
     header: str
@@ -47,14 +47,14 @@ COLUMNS: Final = (
     Column("progress", gettext_noop("Progress"), kind="integer", width=11),
     Column("total_score", gettext_noop("Total Score"), kind="score", width=12),
 )
-"""Those that every report has; a column `score_<n>` for each scored content follows."""
+"""The columns of every report; a column `score_<n>` for each scored content follows."""
 
 # Translators: The header of a column: the scores that people have in one content of the course.
 _SCORE_HEADER: Final = gettext_noop("%(content_id)s - Score")
 
 
 def headers(scored_contents: tuple[str, ...], *, language: str) -> list[str]:
-    """The headers of all columns, in a language."""
+    """Returns the headers of all columns in a language."""
     _ = gettext_in(language)
     fixed = [_(column.header) for column in COLUMNS]
     return fixed + [_(_SCORE_HEADER) % {"content_id": content} for content in scored_contents]

@@ -1,4 +1,6 @@
-"""What the mail room asks about the mail of a report: the file, and what follows when it is sent."""
+"""The delivery of a report's mail: its file, and the records written when the mail is sent, waits or
+fails.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -32,11 +34,11 @@ log = logging.getLogger(__name__)
 _TELLABLE: Final = frozenset({
     "batch_not_found", "file_gone", "message_refused", "store_unavailable", "unsendable",
 })  # fmt: skip
-"""Of the ways in which a mail fails, those after which another mail, without a file, may well arrive."""
+"""The errors of a mail after which another mail, without a file, may well arrive."""
 
 
 class ReportDelivery:
-    """The delivery (`pramaan.mail.send`) of the mails about reports, whose files lie in the store."""
+    """The delivery (`pramaan.mail.send`) of the mails about reports, whose files are in the store."""
 
     def __init__(self, store: "Store", *, sender: "Sender", timezone: str) -> None:
         self._store = store
@@ -46,13 +48,13 @@ class ReportDelivery:
     def files(
         self, connection: "Connection", claimed: "ClaimedMail", *, room_bytes: int
     ) -> Sequence[MailFile]:
-        """The file of the report; none when it is too large for the message, and can be fetched by link.
+        """Returns the report's file; none when it is too large for the message and can be fetched by link.
 
-        Raises StoreError when the store is away, MailFilesError `file_gone` when the store no longer has the
-        file, and `batch_not_found` when the requester may no longer see the batch.
+        Raises StoreError when the store cannot be reached, MailFilesError `file_gone` when the store no
+        longer has the file, and `batch_not_found` when the requester may no longer see the batch.
         """
         report = ProgressReport.model_validate(claimed.content)
-        # It may have waited for days.
+        # The mail may have waited for days.
         request = find_request(connection, UUID(claimed.subject_key))
         if request is None or not may_still_have(connection, request):
             raise MailFilesError("batch_not_found", "whoever asked for it may no longer have it")
@@ -70,19 +72,19 @@ class ReportDelivery:
         return [MailFile(report.file_name, MEDIA_TYPES[report.path.rpartition(".")[2]], content)]
 
     def sent(self, connection: "Connection", claimed: "ClaimedMail") -> None:
-        """The request is sent, too."""
+        """Record that the request is sent, too."""
         record_sent(connection, UUID(claimed.subject_key), recipients=claimed.recipients)
 
     def waits(
         self, connection: "Connection", claimed: "ClaimedMail", *, error_class: str, error: str
     ) -> None:
-        """The request is as far as it was, and says what keeps it."""
+        """Record on the request why its mail waits; its status stays."""
         record_mail_waits(connection, UUID(claimed.subject_key), error_class=error_class, error=error)
 
     def failed(
         self, connection: "Connection", claimed: "ClaimedMail", *, error_class: str, error: str
     ) -> None:
-        """The request failed, too, for the same reason; who waits for it is told, if mail can tell them."""
+        """Record that the request failed for the same reason; tell its requester if a mail may reach them."""
         request_id = UUID(claimed.subject_key)
         has_failed = record_failed(connection, request_id, error_class=error_class, error=error)
         if has_failed and error_class in _TELLABLE:
@@ -95,8 +97,8 @@ class ReportDelivery:
             )
 
     def tidy_up(self, connection: "Connection", claimed: "ClaimedMail") -> None:
-        """Remove the file: it is with whoever asked for it. One that cannot be removed stays, and the ledger
-        says that it is there.
+        """Remove the file: the requester has it. A file that cannot be removed stays, and the ledger keeps
+        its path.
         """
         report = ProgressReport.model_validate(claimed.content)
         try:

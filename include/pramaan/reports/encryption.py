@@ -1,8 +1,8 @@
-"""Passwords at rest and links to files, under keys of the home.
+"""Encryption of stored passwords, and links to files, under keys of the home.
 
 A password is needed until the file is built; until then it is stored in the database encrypted (Fernet:
 AES-128-CBC with HMAC-SHA-256), so that a copy of the database does not reveal it. A link names its report and
-the person it is for, is signed and dated, needs no sign-in, and expires.
+its requester, is signed and dated, needs no sign-in, and expires.
 """
 
 import base64
@@ -32,7 +32,7 @@ class ReportKey:
 
     @classmethod
     def read(cls, path: Path) -> "ReportKey":
-        """Raises HostError when the key is missing."""
+        """Read the key. Raises HostError when it cannot be read."""
         try:
             return cls(path.read_bytes())
         except OSError as error:
@@ -47,7 +47,7 @@ class ReportKey:
         return Fernet(self._fernet_key()).encrypt(password.encode())
 
     def decrypt(self, encrypted: bytes) -> str:
-        """Raises HostError when it was encrypted with another key."""
+        """Returns the password. Raises HostError when it was encrypted with another key."""
         from cryptography.fernet import Fernet, InvalidToken
 
         try:
@@ -56,11 +56,13 @@ class ReportKey:
             raise HostError("a report's password was encrypted with another key than this home's") from error
 
     def link_token(self, request_id: UUID, *, requested_by: str) -> str:
-        """What stands in the link to a report's file."""
+        """Returns the token for a link to a report's file."""
         return self._links().dumps([str(request_id), requested_by])
 
     def linked(self, token: str) -> tuple[UUID, str] | None:
-        """Which report a link leads to, and for whom it was made; None when it is none of ours or expired."""
+        """Returns the report that a link token names and its requester; None when it is expired or not signed
+        by us.
+        """
         try:
             request_id, requested_by = self._links().loads(token, max_age=int(LINK_LIFE.total_seconds()))
             return UUID(request_id), str(requested_by)

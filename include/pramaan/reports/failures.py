@@ -1,4 +1,4 @@
-"""What it context to people that a report failed: words by error class, and the mail to who waits for it."""
+"""Tells people that a report failed: texts by error class, and the mail to the requester."""
 
 import logging
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ __all__ = ["CSV", "FAILED", "FAILURES", "tell_of_failure"]
 log = logging.getLogger(__name__)
 
 CSV: Final = "CSV (.zip)"
-"""What the format is called, in every language."""
+"""The name of the format, in every language."""
 
 FAILURES: Final[Mapping[str, str]] = {
     "batch_not_found": gettext_noop("The batch is no longer there."),
@@ -52,8 +52,8 @@ def tell_of_failure(
     timezone: str,
     sender: "Sender",
 ) -> None:
-    """Queue a mail to who waits for a report that will not come; once, whatever else it fails of. Who cannot
-    be written to is not told: that undoes nothing.
+    """Queue a mail to the requester of a report that failed; once, whatever else fails later. A requester
+    whose address cannot be used is not told, which is logged and undoes nothing.
     """
     request = find_request(connection, request_id)
     if request is None:
@@ -68,7 +68,7 @@ def tell_of_failure(
             reason=translated(FAILURES.get(error_class, FAILED)) % {"csv": CSV},
         ).mail(subject_key=str(request_id), recipients=[request.email], language=request.language)
     except ValueError:
-        # Its words may quote an address.
+        # The error's message may quote an address.
         log.error("report %s: who waits for it cannot be told that it failed", request_id)  # noqa: TRY400
     else:
         queue_mail(connection, mail, sender=sender)

@@ -1,7 +1,9 @@
-"""A report as a file: CSV in a zip, or an Excel workbook; with a password, either in an encrypted zip.
+"""A report as a file: CSV in a zip, or an Excel workbook; with a password, either of them in an encrypted
+zip.
 
-No cell can act: one that a spreadsheet would take for a formula is preceded by an apostrophe. Ids stay what
-they are, letter for letter. Whatever the rows, a file takes no more memory than a few thousand of them.
+No cell is executable: an apostrophe precedes a text that a spreadsheet would take for a formula. Ids stay
+unchanged, letter for letter. However many rows a report has, writing it takes no more memory than a few
+thousand of them.
 """
 
 import codecs
@@ -31,20 +33,20 @@ MEDIA_TYPES: Final = {
     "zip": "application/zip",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-"""By how a file's name ends."""
+"""Media type by file suffix."""
 
 MOST_SHEET_ROWS: Final = 1_048_576
-"""Of a sheet, its header among them (ECMA-376 has no limit; Excel has this one)."""
+"""Rows of a sheet, including the header (ECMA-376 has no limit; Excel has this one)."""
 
 _FIRST_SHEET_YEAR: Final = 1900
 _LONGEST_CELL: Final = 16_383
-"""Characters: however many of them take two units of UTF-16, Excel's 32,767 are not exceeded."""
+"""Characters: even if each takes two UTF-16 units, the cell stays within Excel's limit of 32,767."""
 
 _FORMULA_STARTS: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""The last four: full-width forms of the first, which some spreadsheets read as those."""
+"""The last four are full-width forms of the first four, which some spreadsheets read as those."""
 _LONGEST_ID_IN_NAME: Final = 60
 _COMPRESSION: Final = 1
-"""Of 9: the quickest; the usual 6 takes twice as long for a quarter fewer bytes."""
+"""Of 9: the fastest; the usual 6 takes twice as long for a quarter fewer bytes."""
 
 _DATE: Final = "%d/%m/%Y"
 _INSTANT: Final = "%d/%m/%Y %H:%M:%S"
@@ -59,14 +61,16 @@ _SHEETS: Final = (gettext_noop("Progress"), gettext_noop("Totals"))
 
 
 def file_name(batch_id: str, *, as_of: datetime, zone: ZoneInfo, suffix: str) -> str:
-    """What the file is called where it is received: plain letters, whatever the batch's id; with its day."""
+    """Returns the file's name for the recipient: ASCII letters, whatever the batch's id; with the day of the
+    report.
+    """
     batch = re.sub(r"[^A-Za-z0-9_]+", "-", batch_id)[:_LONGEST_ID_IN_NAME].strip("-")
     stem = "-".join(["progress", *([batch] if batch else []), f"{as_of.astimezone(zone):%Y%m%d}"])
     return f"{stem}.{suffix}"
 
 
 def file_suffix(format: Format, *, is_encrypted: bool) -> str:  # noqa: A002 - the ledger's word
-    """How the name of a report's file ends."""
+    """Returns the suffix of a report's file name."""
     return "zip" if format == "csv" or is_encrypted else "xlsx"
 
 
@@ -79,14 +83,14 @@ def write_report(
     zone: ZoneInfo,
     password: str | None,
 ) -> None:
-    """Write the file `target`; what a failure leaves of it is of no use. Reads the report's rows.
+    """Write the file `target`; after a failure, what was written is unusable. Consumes the report's rows.
 
-    The zip of a CSV has a second file, `totals.txt`; a workbook has a second sheet. Encrypted is with AES-256
+    The zip of a CSV has a second file, `totals.txt`; a workbook has a second sheet. Encryption is AES-256
     (AE-2 of WinZip), which leaves the names of the files readable.
 
-    A workbook has its dates as text when one of them is earlier than Excel knows.
+    A workbook has its dates as text when one of them is earlier than Excel supports.
 
-    Raises ReportError `too_many_rows` for what no workbook can hold, and UnknownLanguageError.
+    Raises ReportError `too_many_rows` for more rows than a workbook can hold, and UnknownLanguageError.
     """
     name = file_name(report.batch_id, as_of=report.as_of, zone=zone, suffix=format)
     if format == "csv":
@@ -120,7 +124,7 @@ def _open_zip(target: Path, password: str | None) -> Iterator[ZipFile]:
 
 
 def _write_csv(report: Report, file: IO[bytes], *, language: str) -> None:
-    """As RFC 4180 has it, after the mark by which Excel knows UTF-8."""
+    """Write RFC 4180 CSV, after the byte order mark by which Excel recognises UTF-8."""
     import pyarrow.csv as pa_csv
 
     cells = _cells(report, _csv_column, language=language)
@@ -169,7 +173,7 @@ def _write_workbook(report: Report, target: Path, *, language: str, zone: ZoneIn
             totals: list(_TOTALS_WIDTHS),
         },
         column_formats={progress: styles + [Style()] * contents},
-        # Ids that are numbers are meant to be text.
+        # Numeric ids are text on purpose.
         ignore_errors={
             progress: [cells.schema.names[n] for n, column in enumerate(COLUMNS) if column.kind == "text"]
         },
@@ -201,13 +205,13 @@ def _check_fits_sheet(report: Report) -> None:
 def _cells(
     report: Report, shown: Callable[["pa.Array", Column | None], "pa.Array"], *, language: str
 ) -> "pa.RecordBatchReader":
-    """The rows under the headers that are printed. `shown` gives a column (None: scores in one content) as it
-    is printed.
+    """Returns the rows under the printed headers. `shown` converts a column (None: the scores in one content)
+    to what is printed.
     """
     import pyarrow as pa
 
     columns = [*COLUMNS, *([None] * len(report.scored_contents))]
-    # Readers that find out by themselves how the lines of a CSV end take the first line's word for it.
+    # Readers that detect the line ending of a CSV take it from the first line.
     lines = (re.sub(r"[\r\n]+", " ", name) for name in headers(report.scored_contents, language=language))
     names = [_inert_text(line) for line in lines]
 
@@ -221,7 +225,7 @@ def _cells(
 
 
 def _date_text(values: "pa.Array") -> "pa.Array":
-    """Dates as people read them; each day is written once, however many share it."""
+    """Returns dates as text for people; formats each distinct day once."""
     import pyarrow.compute as pc
 
     days = values.dictionary_encode()
@@ -229,7 +233,7 @@ def _date_text(values: "pa.Array") -> "pa.Array":
 
 
 def _inert(values: "pa.Array") -> "pa.Array":
-    """Text that no spreadsheet takes for a formula."""
+    """Returns text that no spreadsheet takes for a formula."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -251,7 +255,9 @@ def _totals_text(report: Report, *, language: str, zone: ZoneInfo) -> str:
 
 
 def _totals_rows(report: Report, *, language: str, zone: ZoneInfo) -> Iterator[dict[str, str | int]]:
-    """A record for each total, and before them what they are of and when it was so."""
+    """Yields a record for each total, after records that name the course, the batch and the time of the
+    snapshot.
+    """
     _ = gettext_in(language)
     totals = report.totals
     as_of = report.as_of.astimezone(UTC).replace(tzinfo=None)

@@ -1,9 +1,9 @@
-"""The ledger of report requests: everything that is said to `ops.report_requests`.
+"""The ledger of report requests: every statement on `ops.report_requests`.
 
-A request enters as `requested`. A builder takes it (`building`), stores the file, and in the same transaction
-queues the mail; it stays `building` until the mail server has taken the mail over (`sent`) or never will
-(`failed`). A builder is known to live by the advisory lock that its session holds: what a killed one had is
-free at once. With a database on another machine, keep-alives tell within two minutes.
+A request enters as `requested`. A builder claims it (`building`), stores the file, and queues the mail in the
+same transaction; the request stays `building` until the mail server has accepted the mail (`sent`) or never
+will (`failed`). A live builder holds an advisory lock in its session, so a killed builder's requests are free
+at once. With a database on another machine, TCP keep-alives detect a lost builder within two minutes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ Status = Literal["requested", "building", "sent", "failed"]
 Channel = Literal["api", "page", "airflow", "cli", "schedule"]
 
 MOST_ATTEMPTS: Final = 3
-"""More than so many builders do not die of a report by chance."""
+"""More builders than this do not die on one report by chance."""
 
 _RETRY_WAIT: Final = timedelta(seconds=30)
 _LONGEST_WAIT: Final = timedelta(days=1)
@@ -93,7 +93,7 @@ _QUEUE: Final = LeaseQueue(
     holders=0x50726D58,
     lease=timedelta(hours=1),
 )
-"""Longer than any report is built."""
+"""Longer than any report takes to build."""
 
 _CLAIM: LiteralString = _QUEUE.claim_statement(
     wanted="""
@@ -151,8 +151,8 @@ _SENT: LiteralString = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRequest:
-    """What is asked for. `requested_at`: when that was, if not just now; `request_id`: one of the caller's
-    own.
+    """A new request. `requested_at`: when it was requested, if not just now; `request_id`: an id that the
+    caller chose.
     """
 
     batch_id: str
@@ -169,7 +169,7 @@ class NewRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRequest:
-    """A line of the ledger. `totals` once it is built."""
+    """A row of the ledger. `totals` is set once the report is built."""
 
     request_id: UUID
     batch_id: str
@@ -198,7 +198,7 @@ class ReportRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedRequest:
-    """A request that this builder is to build now, for the `attempt`th time."""
+    """A request that this builder has claimed, for the `attempt`th time."""
 
     request_id: UUID
     batch_id: str
@@ -214,7 +214,7 @@ class ClaimedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A stored file: where it lies, and what is in it."""
+    """A stored file: its path, and its content."""
 
     as_of: datetime
     rows: int
@@ -224,9 +224,10 @@ class Built:
 
 
 def enter(connection: Connection, request: NewRequest) -> UUID:
-    """Write a request down and wake the builders; returns its id.
+    """Record a request and wake the builders; returns its id.
 
-    Raises ReportError `report_already_running` while another of this requester for the batch is under way.
+    Raises ReportError `report_already_running` while this requester has another report of the batch under
+    way.
     """
     try:
         with connection.transaction():
@@ -238,12 +239,12 @@ def enter(connection: Connection, request: NewRequest) -> UUID:
             f"a report of batch {request.batch_id} for {request.requested_by} is under way; see what became "
             "of it before asking again",
         ) from error
-    # No row: this very request was written before.
+    # No row: the same request was written before.
     return cast(UUID, row[0] if row else request.request_id)
 
 
 def find_request(connection: Connection, request_id: UUID) -> ReportRequest | None:
-    """The request, if there is one."""
+    """Returns the request, or None when it is unknown."""
     with connection.cursor(row_factory=class_row(ReportRequest)) as cursor:
         query: LiteralString = f"select {_COLUMNS} from ops.report_requests where request_id = %s"  # noqa: S608 - our own words
         return cursor.execute(query, (request_id,)).fetchone()
@@ -252,7 +253,7 @@ def find_request(connection: Connection, request_id: UUID) -> ReportRequest | No
 def list_requests(
     connection: Connection, *, requested_by: str | None = None, limit: int = 100
 ) -> list[ReportRequest]:
-    """The newest requests first; of one requester, or of all."""
+    """Returns requests, newest first; of one requester, or of all."""
     query: LiteralString = f"""
         select {_COLUMNS} from ops.report_requests
         where %(requested_by)s::text is null or requested_by = %(requested_by)s
@@ -263,14 +264,16 @@ def list_requests(
 
 
 def one_at_a_time(connection: Connection, *, requested_by: str) -> None:
-    """Let a requester's other requests wait for the end of the caller's transaction, to be counted then."""
+    """Serialise a requester's requests until the caller's transaction ends, so that each counts those before
+    it.
+    """
     connection.execute(
         "select pg_advisory_xact_lock(hashtextextended('pramaan report ' || %s, 0))", (requested_by,)
     )
 
 
 def count_lately(connection: Connection, *, requested_by: str, within: timedelta) -> int:
-    """How many reports a requester has asked for lately."""
+    """Returns how many reports a requester has requested within this time, without those from schedules."""
     row = connection.execute(
         "select count(*) from ops.report_requests where requested_by = %s and channel <> 'schedule' "
         "and entered_at > now() - %s",
@@ -280,12 +283,12 @@ def count_lately(connection: Connection, *, requested_by: str, within: timedelta
 
 
 def count_builders(connection: Connection) -> int:
-    """How many builders live."""
+    """Returns how many builders are alive."""
     return _QUEUE.count_holders(connection)
 
 
 def is_in_hand(connection: Connection, request_id: UUID) -> bool:
-    """Whether a living builder builds this report just now, or a sender hands its mail over."""
+    """Whether a live builder is building this report now, or a sender is handing its mail over."""
     query: LiteralString = f"""
         select exists (
             select from ops.report_requests as item
@@ -300,29 +303,29 @@ def is_in_hand(connection: Connection, request_id: UUID) -> bool:
 
 
 def newest_waiting(connection: Connection) -> datetime | None:
-    """When the newest of the reports that wait was asked for; None when none waits."""
+    """Returns when the newest waiting report was requested; None when none waits."""
     query: LiteralString = f"select max(requested_at) from ops.report_requests as item where {_QUEUE.free}"  # noqa: S608 - our own words
     row = connection.execute(query, {"holders": _QUEUE.holders}).fetchone()
     return cast(tuple[datetime | None], row)[0]
 
 
 def count_waiting(connection: Connection) -> int:
-    """How many reports are to be built that no living builder has."""
+    """Returns how many reports wait that no live builder holds."""
     query: LiteralString = f"select count(*) from ops.report_requests as item where {_QUEUE.free}"  # noqa: S608 - our own words
     row = connection.execute(query, {"holders": _QUEUE.holders}).fetchone()
     return cast(tuple[int], row)[0]
 
 
 class Builder:
-    """A builder's side of the ledger; made by `open_builder`, alive as long as its session."""
+    """A builder's access to the ledger; made by `open_builder`, alive as long as its session."""
 
     def __init__(self, connection: Connection, number: int) -> None:
         self._connection = connection
         self._number = number
 
     def claim(self, *, most_rows: int | None = None, request_id: UUID | None = None) -> ClaimedRequest | None:
-        """Take the oldest request that waits, of at most so many expected rows, or this one; None when there
-        is none.
+        """Claim the oldest waiting request with at most `most_rows` expected rows, or the one named; returns
+        None when there is none.
         """
         values = {
             **_QUEUE.values(self._number),
@@ -334,8 +337,8 @@ class Builder:
             return cursor.execute(_CLAIM, values).fetchone()
 
     def record_built(self, claimed: ClaimedRequest, built: Built) -> bool:
-        """The file is stored; in the caller's transaction, with the mail about it. False when the request is
-        no longer this builder's.
+        """Record that the file is stored; in the caller's transaction, together with the mail about it.
+        Returns False when the request is no longer this builder's.
         """
         values = asdict(built) | {"totals": Jsonb(asdict(built.totals)), **self._key(claimed)}
         return self._connection.execute(_BUILT, values).rowcount == 1
@@ -343,8 +346,8 @@ class Builder:
     def give_back(
         self, claimed: ClaimedRequest, *, error_class: str, error: str, is_free: bool = True
     ) -> bool:
-        """It could not be built for now: it is tried again, for a day at most; True when that is over and the
-        request has failed (`given_up`). Without `is_free` the attempt counts.
+        """Record that the report cannot be built now. It is tried again for at most a day; returns True when
+        that time is over and the request has failed (`given_up`). Without `is_free` the attempt counts.
         """
         reason = {"error_class": error_class, "error": error, "is_free": is_free}
         waits = {"wait": _RETRY_WAIT, "longest": _LONGEST_WAIT}
@@ -357,8 +360,8 @@ class Builder:
 
 @contextmanager
 def open_builder(connection: Connection) -> Iterator[Builder]:
-    """A builder for the block, known to others by the advisory lock that its session holds."""
-    # A machine that is gone says no goodbye.
+    """Open a builder for the block, known to others by the advisory lock that its session holds."""
+    # A machine that fails does not close its connections.
     connection.execute(
         "set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 6"
     )
@@ -367,13 +370,13 @@ def open_builder(connection: Connection) -> Iterator[Builder]:
 
 
 def record_sent(connection: Connection, request_id: UUID, *, recipients: Sequence[str]) -> None:
-    """The mail server took the whole mail over."""
+    """Record that the mail server accepted the whole mail."""
     values = {"request_id": request_id, "masked": ", ".join(masked(one) for one in recipients)}
     connection.execute(_SENT, values)
 
 
 def record_mail_waits(connection: Connection, request_id: UUID, *, error_class: str, error: str) -> None:
-    """It is built, and its mail is tried again later, and why."""
+    """Record why the mail of a built report is tried again later."""
     connection.execute(
         "update ops.report_requests set error_class = %s, error = %s "
         "where request_id = %s and status in ('building', 'failed') and built_at is not null",
@@ -382,15 +385,15 @@ def record_mail_waits(connection: Connection, request_id: UUID, *, error_class: 
 
 
 def record_failed(connection: Connection, request_id: UUID, *, error_class: str, error: str) -> bool:
-    """It will never be sent, and why, since when it first was so; False when it is sent or there was no file
-    to be tried again with.
+    """Record that the report will never be sent, and why, keeping the time when that was first known. Returns
+    False when the report is already sent, or had failed before a file was built.
     """
     values = {"request_id": request_id, "error_class": error_class, "error": error}
     return connection.execute(_FAILED, values).rowcount == 1
 
 
 def expired_files(connection: Connection, *, after: timedelta) -> list[tuple[UUID, str]]:
-    """Requests that ended so long ago, and where their files still lie."""
+    """Returns the id and file path of requests that ended longer ago than `after` and still have a file."""
     rows = connection.execute(
         "select request_id, path from ops.report_requests "
         "where path is not null and file_removed_at is null and status in ('sent', 'failed') "
@@ -401,14 +404,14 @@ def expired_files(connection: Connection, *, after: timedelta) -> list[tuple[UUI
 
 
 def record_file_removed(connection: Connection, request_id: UUID) -> None:
-    """The file is no longer in the store."""
+    """Record that the file is no longer in the store."""
     connection.execute(
         "update ops.report_requests set file_removed_at = now() where request_id = %s", (request_id,)
     )
 
 
 def record_download(connection: Connection, request_id: UUID, *, channel: Literal["link"]) -> None:
-    """The file was fetched."""
+    """Record that the file was fetched."""
     connection.execute(
         "insert into ops.report_downloads (request_id, channel) values (%s, %s)", (request_id, channel)
     )

@@ -1,4 +1,4 @@
-"""The mails about reports: the report itself, that it will not come, and that it is late."""
+"""The mails about reports: the report itself, that it failed, and that it is late."""
 
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final, Literal
@@ -12,9 +12,10 @@ __all__ = ["REPORT_MAILS", "ProgressReport", "ReportFailed", "ReportLate"]
 
 
 class ProgressReport(Content):
-    """To whoever asked for it: the progress report of a batch, attached, or with a link to it.
+    """To the requester: the progress report of a batch, with its file, or with a link to it.
 
-    What feeds call a batch or a course may be empty by the time it is a line: no reason not to send a report.
+    The names of a batch or a course in a feed may be empty once reduced to a line; that does not stop a
+    report.
     """
 
     kind: ClassVar[str] = "progress_report"
@@ -41,22 +42,22 @@ class ProgressReport(Content):
 
     @property
     def due_by(self) -> datetime | None:
-        """Half an hour after the report was asked for, whatever became of it since."""
+        """When the SLA of the report ends: half an hour after it was requested, whatever happened since."""
         return self.prompt_until
 
     @property
     def zone(self) -> ZoneInfo:
-        """Whose calendar the report is in."""
+        """The time zone of the report's dates."""
         return ZoneInfo(self.timezone)
 
     @property
     def link_ends_at(self) -> datetime:
-        """Until when the link leads to the file; a moment before it ends."""
+        """Until when the link works; earlier than its real end by a moment."""
         return self.as_of + timedelta(days=self.link_days)
 
 
 class ReportFailed(Content):
-    """To who waits for a report: it will not come, and why, in the language of the mail."""
+    """To the requester: the report failed, and why, in the language of the mail."""
 
     kind: ClassVar[str] = "report_failed"
 
@@ -68,13 +69,13 @@ class ReportFailed(Content):
 
     @property
     def zone(self) -> ZoneInfo:
-        """Whose calendar the report was to be in."""
+        """The time zone that the report's dates would have had."""
         return ZoneInfo(self.timezone)
 
 
 class ReportLate(Content):
-    """To the implementation team, in English: a report is not sent twenty (late) or thirty minutes (broken)
-    after it was asked for.
+    """To the implementation team, in English: a report was not sent within twenty minutes of its request
+    (late), or within thirty (breached).
     """
 
     kind: ClassVar[str] = "report_late"
@@ -89,7 +90,7 @@ class ReportLate(Content):
 
     @property
     def asked_for_at(self) -> str:
-        """When it was asked for, as our logs write instants."""
+        """When it was requested, as our logs write instants."""
         return f"{self.requested_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 

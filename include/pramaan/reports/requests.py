@@ -1,7 +1,7 @@
-"""Asking for a report: who may have which one sent where. Every interface asks through here.
+"""Requests for reports: who may request which report, and where it may be sent. Every interface uses this.
 
-A mentor asks for reports of batches of their tenants, and so does an admin; whoever sits at this machine, for
-all. It goes to the requester's own address, as their grants have it, or to another of an allowed domain.
+Mentors and admins may request reports of batches in their tenants; an operator at this machine, of any batch.
+A report goes to the requester's own address, as their grants have it, or to an address in an allowed domain.
 """
 
 from collections.abc import Iterable
@@ -49,8 +49,9 @@ _LONGEST_PASSWORD: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Who asks. `tenants`: where they are a mentor (None: everywhere); `email`: their own address, if it is
-    known; `is_operator`: somebody at this machine, who may send anywhere and as often as they like.
+    """The person who requests a report. `tenants`: where they are a mentor (None: everywhere); `email`: their
+    own address, if it is known; `is_operator`: someone at this machine, who may send anywhere and without a
+    limit.
     """
 
     username: str
@@ -60,29 +61,29 @@ class Requester:
 
     @classmethod
     def of(cls, username: str, grants: Iterable[Grant]) -> Self:
-        """Somebody signed in, by their grants."""
+        """Returns the requester for a signed-in user with these grants."""
         granted = tuple(grants)
         email = next((grant.email for grant in granted if grant.email and is_sendable(grant.email)), None)
         return cls(username, tenants_in(granted, "mentor"), email)
 
     def may_see(self, tenant_id: str) -> bool:
-        """Whether they may ask for reports of a tenant's batches."""
+        """Whether the requester may request reports of this tenant's batches."""
         return self.tenants is None or tenant_id in self.tenants
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRules:
-    """Where reports may go and how many may be asked for. `domains` None: anywhere."""
+    """Where reports may be sent and how many may be requested. `domains` None: anywhere."""
 
     domains: frozenset[str] | None
     per_hour: int
 
     @classmethod
     def of(cls, settings: "Settings") -> Self:
-        """By the settings. Without `PRAMAAN_REPORT_DOMAINS` to requesters' own addresses alone; anywhere,
-        where mail goes to the embedded server, which delivers nothing.
+        """Returns the rules from the settings. Without `PRAMAAN_REPORT_DOMAINS`, reports go only to
+        requesters' own addresses, or anywhere when mail goes to the embedded server, which delivers nothing.
 
-        Raises SettingsError for domains that are none.
+        Raises SettingsError for a value that is not a list of domains.
         """
         domains = domains_in(settings.report_domains, variable="PRAMAAN_REPORT_DOMAINS")
         is_open = not domains and not settings.delivers_mail
@@ -91,7 +92,7 @@ class RequestRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSpec:
-    """The report that is asked for. Without `email` it goes to the requester's own address."""
+    """The requested report. Without `email` it goes to the requester's own address."""
 
     batch_id: str
     format: Format
@@ -111,12 +112,12 @@ def request_report(
     requested_at: datetime | None = None,
     request_id: UUID | None = None,
 ) -> UUID:
-    """Write the request down, in a transaction of its own; returns its id. Builders are woken.
+    """Record the request in its own transaction and wake the builders; returns the request's id.
 
-    `requested_at` is when it was asked for, if that was before now; more than an hour ago counts as an hour.
-    Asked for by a `request_id` of one's own, it is written once, however often that is tried.
+    `requested_at` is when the report was requested, if that was earlier; more than an hour ago counts as an
+    hour. With a caller's own `request_id` the request is written once, however often the call is repeated.
 
-    Raises ReportError: `batch_not_found`, also for one that the requester may not see; `email_needed`,
+    Raises ReportError: `batch_not_found`, also for a batch that the requester may not see; `email_needed`,
     `email_not_usable`, `email_not_allowed`, `unknown_language`, `password_not_usable`; `too_many_reports`,
     `report_already_running`.
     """
@@ -151,7 +152,7 @@ def request_report(
 
 
 def requester_of(connection: "Connection", username: str, *, by_operator: bool) -> Requester:
-    """Who asked once, with the grants that they have now."""
+    """Returns a past requester with the grants that they have now."""
     if by_operator:
         return Requester(username, None, is_operator=True)
     return Requester.of(username, grants_of(connection, username))
@@ -169,7 +170,7 @@ def may_still_have(connection: "Connection", request: ReportRequest) -> bool:
 
 def require_batch(connection: "Connection", requester: Requester, batch_id: str) -> None:
     """Raises ReportError `batch_not_found` for a batch that is unknown, or that the requester may not see."""
-    # Postgres has no text with this character.
+    # Postgres text cannot hold this character.
     known = (
         "\x00" not in batch_id
         and connection.execute(
@@ -187,7 +188,9 @@ def require_language(language: str) -> None:
 
 
 def recipient_of(requester: Requester, email: str | None, *, rules: RequestRules) -> str:
-    """Where the report goes. Raises ReportError `email_needed`, `email_not_usable`, `email_not_allowed`."""
+    """Returns the report's recipient. Raises ReportError `email_needed`, `email_not_usable`,
+    `email_not_allowed`.
+    """
     if not email:
         if requester.email is None:
             raise ReportError(
@@ -196,7 +199,8 @@ def recipient_of(requester: Requester, email: str | None, *, rules: RequestRules
                 "(`pramaan grant add --email`)",
             )
         return requester.email
-    # `%` and `!` are ways to name another server behind the first; a leading `/` or `|` a file or a program.
+    # `%` and `!` can route mail to another server behind the first; a leading `/` or `|` names a file or a
+    # program.
     is_own = requester.email is not None and email.lower() == requester.email.lower()
     if not is_sendable(email) or not (is_own or requester.is_operator or _ROUTES.isdisjoint(email)):
         raise ReportError("email_not_usable", "that is no address such as mentor@example.org")
@@ -221,5 +225,5 @@ def _check_password(password: str | None) -> None:
 
 
 def _shown(batch_id: str) -> str:
-    """An id as it stands, if that can be seen, else its escapes."""
+    """Returns the id itself if it is printable ASCII, else its escaped form."""
     return batch_id if batch_id.isascii() and batch_id.isprintable() else ascii(batch_id)

@@ -1,8 +1,8 @@
-"""The progress report of a batch, from Postgres to Arrow: everything that is asked of the warehouse for one.
+"""The progress report of a batch, from Postgres to Arrow: every query on the warehouse for a report.
 
-All of it is read in one transaction and so is of one instant, `as_of`. The rows lie in a file as they come,
-and are picked from it in the order in which they are printed. That order DuckDB finds, from names and ids
-alone: the collations of Postgres differ from build to build, and whole rows would not fit its memory.
+All queries run in one read-only transaction, so they show one snapshot, at `as_of`. Rows are written to a
+file as they arrive, and are read from it in print order. DuckDB computes that order from names and ids alone:
+the collations of Postgres differ from build to build, and whole rows would not fit DuckDB's memory.
 """
 
 import io
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 __all__ = ["MOST_SCORED_CONTENTS", "Report", "Totals", "open_report"]
 
 MOST_SCORED_CONTENTS: Final = 1_000
-"""A column each; a feed that names more is broken."""
+"""Each has a column; a feed that names more is broken."""
 
 _BLOCK_BYTES: Final = 2_000_000
-"""More than a row has: ten texts of 64 kB, every character a quote, which CSV doubles."""
+"""More than the size of a row: ten texts of 64 kB, every character a quote, which CSV doubles."""
 _CELLS_AT_ONCE: Final = 200_000
 
-# The planner is told that rows pass between processes for nothing: else a single one joins everybody.
+# Tell the planner that passing rows between processes is free: else a single process joins all people.
 _SETTINGS: LiteralString = (
     "set local jit = off; set local work_mem = '64MB'; set local datestyle = 'ISO'; "
     "set local parallel_tuple_cost = 0"
@@ -47,8 +47,8 @@ _BATCH: LiteralString = """
     where batches.batch_id = %s
 """
 
-# Nobody's score can stand in a report but those of people who are in it. To ask for scored progress alone
-# would make Postgres expect too few rows, and read a large batch person by person.
+# Only people in the report can have a score in it. A filter on scored progress alone would make Postgres
+# expect too few rows, and read a large batch person by person.
 _SCORED: LiteralString = """
     select contents.content_id
     from marts.fct_enrolment_progress as progress
@@ -60,7 +60,7 @@ _SCORED: LiteralString = """
     limit %(most)s
 """
 
-# `is_shown`: whether the reader may see who it is.
+# `is_shown`: whether the reader may see who the person is.
 _PEOPLE: LiteralString = """
     select
         progress.user_id,
@@ -106,7 +106,7 @@ _PEOPLE: LiteralString = """
 """
 
 # Grouped before it is joined, so that Postgres reads progress person by person for a small batch, and in one
-# go for one that is a good part of the table.
+# scan for a batch that is a good part of the table.
 _BEST_SCORES: LiteralString = """
     left join (
         select contents.user_id, {best_scores}
@@ -117,7 +117,7 @@ _BEST_SCORES: LiteralString = """
     ) as scored on progress.user_id = scored.user_id
 """
 
-# English sorts as Unicode's own order (CLDR's root collation) does.
+# English sorts as Unicode's default order (CLDR's root collation) does.
 _ORDER: LiteralString = """
     select row_number from people order by coalesce(user_name, '') collate en, user_id
 """
@@ -136,7 +136,7 @@ _DOWNLOADED: LiteralString = """
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a batch comes to."""
+    """The totals of a batch."""
 
     enrolled: int
     in_progress: int
@@ -147,8 +147,8 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report; its `batches` can be read once. `earliest_date` is the first of all dates in it, if there is
-    one.
+    """A report; its `batches` can be read once. `earliest_date` is the earliest of all dates in it, if it has
+    any.
     """
 
     batch_id: str
@@ -166,15 +166,15 @@ class Report:
 def open_report(
     connection: Connection, batch_id: str, *, tenants: list[str] | None, zone: ZoneInfo, folder: Path
 ) -> Iterator[Report]:
-    """The report of a batch, to be read within the block; Postgres is read before it begins.
+    """Open the report of a batch for the block; Postgres is read before the block begins.
 
     Each record batch has the columns of `COLUMNS` and `score_<n>` (0 for the first of `scored_contents`):
-    text, `date32`, `int32` and `float64`, each null where there is nothing to say. Names and addresses are
-    those of people of `tenants` only; None: of everybody. Meanwhile the rows lie in `folder`, whose owner
-    removes it.
+    text, `date32`, `int32` and `float64`, null where there is no value. Names and addresses are included only
+    for people of `tenants`; None: for everybody. During the block the rows are in `folder`, which its owner
+    removes.
 
-    Raises ReportError for a batch that is not known, or has more scored contents than a table has columns,
-    MemoryError when even names and ids are too many.
+    Raises ReportError for a batch that is unknown, or has more scored contents than a table has columns,
+    MemoryError when even names and ids do not fit in memory.
     """
     import pyarrow as pa
 
@@ -241,7 +241,7 @@ def _keep(
     scored: tuple[str, ...],
     file: Path,
 ) -> None:
-    """Everybody who is enrolled, as a file of Arrow."""
+    """Write everybody who is enrolled to an Arrow file."""
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
@@ -270,7 +270,7 @@ def _keep(
 
 
 def _people(scored: int) -> sql.Composed:
-    """The statement, with a column for each scored content."""
+    """Returns the statement, with a column for each scored content."""
     if not scored:
         return sql.SQL(_PEOPLE).format(scores=sql.SQL(""), scored=sql.SQL(""))
     best_scores = [
@@ -293,7 +293,9 @@ def _score(n: int) -> str:
 
 @contextmanager
 def _open_duckdb(people: "pa.Table", folder: Path) -> "Iterator[duckdb.DuckDBPyConnection]":
-    """A DuckDB that knows the table `people`, its rows numbered, and keeps in the folder what is too much."""
+    """Open a DuckDB with the table `people`, its rows numbered; it spills to the folder what exceeds its
+    memory.
+    """
     import duckdb
     import pyarrow as pa
 
@@ -318,7 +320,7 @@ def _open_duckdb(people: "pa.Table", folder: Path) -> "Iterator[duckdb.DuckDBPyC
 
 
 def _summed_up(asked: "duckdb.DuckDBPyConnection", downloaded: int) -> tuple[Totals, date | None]:
-    """The totals, and the earliest date."""
+    """Returns the totals, and the earliest date."""
     ((*counts, earliest_date),) = asked.sql("""
         select
             count(*),
@@ -335,7 +337,7 @@ def _summed_up(asked: "duckdb.DuckDBPyConnection", downloaded: int) -> tuple[Tot
 def _in_order(
     people: "pa.Table", order: "pa.Array", same: dict[str, str | None], scored: int
 ) -> "pa.RecordBatchReader":
-    """The rows as they are printed; `same`: the columns that are the same in each."""
+    """Returns the rows in print order; `same` holds the columns that have the same value in every row."""
     import pyarrow as pa
 
     names = [*(column.name for column in COLUMNS), *map(_score, range(scored))]
@@ -359,18 +361,18 @@ def _in_order(
 
 
 class _Copied(io.RawIOBase):
-    """What a COPY sends, as a file."""
+    """The data that a COPY sends, as a readable file."""
 
     def __init__(self, copy: psycopg.Copy) -> None:
         self._copy = copy
         self._left = memoryview(b"")
 
     def readable(self) -> bool:
-        """It is."""
+        """Returns True."""
         return True
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
-        """As io.RawIOBase has it."""
+        """Read into the buffer, as io.RawIOBase specifies."""
         if not self._left:
             self._left = memoryview(self._copy.read())
         count = min(len(buffer), len(self._left))

@@ -1,7 +1,7 @@
-"""Schedules: reports that are asked for again by themselves, weekly, or once when their batch has ended.
+"""Schedules: reports that are requested again by themselves, weekly, or once when their batch has ended.
 
-Everything that is said to `ops.report_schedules`. Whoever made a schedule is asked for anew each time what
-they may see: a grant that is gone ends what it allowed.
+Holds every statement on `ops.report_schedules`. The grants of a schedule's owner are read anew each time: a
+revoked grant ends what it allowed.
 """
 
 import logging
@@ -57,7 +57,7 @@ _ADD: LiteralString = """
     returning schedule_id
 """
 
-# A batch has ended when the day after its last one begins, by our calendar. Feeds may move its end.
+# A batch has ended when the day after its end date begins, in our time zone. Feeds may change its end date.
 _DUE: LiteralString = """
     from ops.report_schedules as schedules
     left join marts.dim_batch as batches on schedules.batch_id = batches.batch_id
@@ -68,7 +68,7 @@ _DUE: LiteralString = """
         )
 """
 
-# The next time is one that is to come, however long nobody looked.
+# The next due time is in the future, however long no poll ran.
 _TAKEN: LiteralString = """
     update ops.report_schedules
     set is_done = cadence = 'at_end', error = %(error)s,
@@ -84,12 +84,12 @@ _POSTPONED: LiteralString = """
 """
 
 _MOST: Final = 200
-"""Schedules of one requester that are still to come."""
+"""Schedules of one requester that are not done."""
 
 _ASKED_AT_ONCE: Final = 500
 
 _FOR_NOW: Final = frozenset({"report_already_running", "too_many_reports"})
-"""Refusals that pass."""
+"""Temporary refusals."""
 
 _COLUMNS: LiteralString = """
     schedules.schedule_id, schedules.batch_id, schedules.cadence, schedules.scheduled_by,
@@ -100,7 +100,7 @@ _COLUMNS: LiteralString = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A line of the table. `error`: why it could not be asked for when it was last due."""
+    """A row of the table. `error`: why the report could not be requested when it was last due."""
 
     schedule_id: UUID
     batch_id: str
@@ -123,12 +123,14 @@ def add_schedule(
     cadence: Cadence,
     rules: RequestRules,
 ) -> UUID:
-    """Have a report asked for again; one for each requester, batch, address and cadence: another replaces it.
+    """Schedule a report. A requester has one schedule for each batch, address and cadence: a new one replaces
+    it.
 
-    A weekly one is first due in a week, one at the end on the day after the batch's last, at once if that is
-    past.
+    A weekly schedule is first due in a week; one at the end of a batch, on the day after its end date, or at
+    once if that is past.
 
-    Raises ReportError as `request_report` does, and `password_not_kept` for one with a password.
+    Raises ReportError as `request_report` does, `password_not_kept` for a report with a password, and
+    `too_many_schedules`.
     """
     require_batch(connection, requester, wanted.batch_id)
     require_language(wanted.language)
@@ -156,7 +158,7 @@ def _count(connection: "Connection", scheduled_by: str) -> int:
 
 
 def list_schedules(connection: "Connection", *, scheduled_by: str | None = None) -> list[Schedule]:
-    """Every schedule; of one requester, or of all."""
+    """Returns every schedule; of one requester, or of all."""
     query: LiteralString = f"""
         select {_COLUMNS} from ops.report_schedules as schedules
         where %(by)s::text is null or scheduled_by = %(by)s order by scheduled_at
@@ -166,7 +168,7 @@ def list_schedules(connection: "Connection", *, scheduled_by: str | None = None)
 
 
 def remove_schedule(connection: "Connection", schedule_id: UUID, *, scheduled_by: str | None = None) -> bool:
-    """Ask no more; False when there is no such schedule, of this requester if one is named."""
+    """Remove a schedule; returns False when there is no such schedule, of this requester if one is named."""
     removed = connection.execute(
         "delete from ops.report_schedules where schedule_id = %(id)s "
         "and (%(by)s::text is null or scheduled_by = %(by)s)",
@@ -176,16 +178,17 @@ def remove_schedule(connection: "Connection", schedule_id: UUID, *, scheduled_by
 
 
 def is_schedule_due(connection: "Connection", *, timezone: str) -> bool:
-    """Whether a report is to be asked for by now."""
+    """Whether a report is due to be requested."""
     query: LiteralString = f"select exists (select {_DUE})"
     row = connection.execute(query, {"timezone": timezone}).fetchone()
     return bool(row and row[0])
 
 
 def ask_due(connection: "Connection", *, rules: RequestRules, key: "ReportKey", timezone: str) -> int:
-    """Ask for every report that is due; returns how many. One that is refused says why, and stops no other.
+    """Request every report that is due; returns how many. A refusal is recorded on its schedule and stops no
+    other.
 
-    Safe in several processes at once: whoever finds a schedule taken leaves it.
+    Safe in several processes at once: a process skips schedules that another has locked.
     """
     asked = 0
     query: LiteralString = f"""
@@ -210,7 +213,7 @@ def ask_due(connection: "Connection", *, rules: RequestRules, key: "ReportKey", 
 def _ask(
     connection: "Connection", schedule: Schedule, *, rules: RequestRules, key: "ReportKey"
 ) -> ReportError | None:
-    """Ask for one; why it is refused, if it is."""
+    """Request one report; returns the refusal, if any."""
     requester = requester_of(connection, schedule.scheduled_by, by_operator=schedule.by_operator)
     wanted = ReportSpec(
         batch_id=schedule.batch_id, format=schedule.format, language=schedule.language, email=schedule.email

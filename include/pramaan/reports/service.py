@@ -1,4 +1,6 @@
-"""The reports of one home: what every interface and every task calls. Composes the parts of this room."""
+"""The reports of one home: the service that every interface and task calls. Composes this package's
+modules.
+"""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -40,12 +42,14 @@ __all__ = ["PendingWork", "ReportService"]
 log = logging.getLogger(__name__)
 
 _SENDING_SECONDS: Final = 60.0
-"""At a time; whoever sends builds nothing meanwhile."""
+"""At a time; the process that sends builds nothing meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingWork:
-    """What was asked for by schedule and told to the team, and how many builders have something to do now."""
+    """How many reports were requested by schedule, how many notices went to the team, and how many builders
+    have work now.
+    """
 
     asked: int
     told: int
@@ -60,12 +64,12 @@ class ReportService:
         self._url = url
 
     def connect(self) -> AbstractContextManager[Connection]:
-        """A connection to the database for the block."""
+        """Returns a connection to the database for the block."""
         return connect(self._url, application="pramaan reports")
 
     @cached_property
     def rules(self) -> RequestRules:
-        """Where reports may go, and how many may be asked for."""
+        """Where reports may be sent, and how many may be requested."""
         return RequestRules.of(self._settings)
 
     @cached_property
@@ -74,7 +78,7 @@ class ReportService:
         return ReportKey.read(self._settings.secrets / "report.key")
 
     def check_settings(self) -> None:
-        """Raises SettingsError for one that reports could not be sent with."""
+        """Raises SettingsError for a setting that would keep reports from being sent."""
         _ = self.rules, self._sender, self._team
 
     def ask(
@@ -87,7 +91,7 @@ class ReportService:
         requested_at: datetime | None = None,
         request_id: UUID | None = None,
     ) -> UUID:
-        """Write a request down; returns its id. Raises ReportError as `request_report` does."""
+        """Record a request; returns its id. Raises ReportError as `request_report` does."""
         return request_report(
             connection,
             requester,
@@ -102,11 +106,13 @@ class ReportService:
     def schedule(
         self, connection: Connection, requester: Requester, spec: ReportSpec, *, cadence: Cadence
     ) -> UUID:
-        """Have a report asked for again by itself. Raises ReportError as `add_schedule` does."""
+        """Schedule a report to be requested again by itself. Raises ReportError as `add_schedule` does."""
         return add_schedule(connection, requester, spec, cadence=cadence, rules=self.rules)
 
     def poll(self, connection: Connection) -> Iterator[str]:
-        """What there is to build, send, ask for or tell of, by names that change when there is more."""
+        """Yields a name for each kind of pending work: to build, to send, to request by schedule, to report
+        as late. The name for building changes when a newer request waits.
+        """
         if newest := newest_waiting(connection):
             yield f"report {newest}"
         if count_due(connection, kinds=REPORT_MAILS):
@@ -117,18 +123,20 @@ class ReportService:
             yield "late"
 
     def pending_work(self, connection: Connection) -> PendingWork:
-        """Ask for what schedules say is due, tell the team what is late, and say what there is to do."""
+        """Request the reports that are due by schedule, notify the team of late ones, and return the pending
+        work.
+        """
         asked = ask_due(connection, rules=self.rules, key=self.key, timezone=self._settings.timezone)
         told = self.tell_of_late(connection)
         self._remove_expired_files(connection)
         waiting = count_waiting(connection) or bool(count_due(connection, kinds=REPORT_MAILS))
-        # Those who are at work look for more before they end.
+        # Busy builders look for more work before they end.
         idle = max(0, MOST_BUILDERS - count_builders(connection))
         return PendingWork(asked, told, builders=min(waiting, idle))
 
     def tell_of_late(self, connection: Connection) -> int:
-        """Tell the team what is late; returns how many notices. Whoever sends mail does it, too, since a DAG
-        that is paused tells nobody. Settings that cannot be used are logged and stop nothing else.
+        """Notify the team of late reports; returns how many notices were queued. Mail senders call this too,
+        since a paused DAG notifies nobody. Settings that cannot be used are logged and stop nothing else.
         """
         try:
             told = tell_of_late_reports(connection, team=self._team, sender=self._sender)
@@ -140,7 +148,7 @@ class ReportService:
         return told
 
     def work(self, *, server_url: Callable[[], str | None], request_id: UUID | None = None) -> Worked:
-        """Build and send until nothing waits; of one request only, if it is named."""
+        """Build and send until nothing waits; only the named request, if `request_id` is given."""
         with self.connect() as connection:
             return work(
                 connection,
@@ -152,8 +160,8 @@ class ReportService:
     def send(
         self, connection: Connection, *, server_url: Callable[[], str | None], most_bytes: int | None = None
     ) -> Sent:
-        """Hand over the mails about reports that are due, with files of at most so many bytes; without a
-        server, and while it is away, they wait.
+        """Hand over the mails about reports that are due, with files of at most `most_bytes`. Mails wait when
+        there is no server and while it cannot be reached.
         """
         return send_or_wait(
             connection,
@@ -170,7 +178,9 @@ class ReportService:
         return ReportDelivery(self._context.store, sender=self._sender, timezone=self._settings.zone.key)
 
     def _remove_expired_files(self, connection: Connection) -> None:
-        """Files to which no link leads any longer; what the store does not let go now is tried again."""
+        """Remove files whose links have expired; a file that the store cannot remove now is tried again
+        later.
+        """
         for request_id, path in expired_files(connection, after=LINK_LIFE):
             try:
                 self._context.store.discard(path)

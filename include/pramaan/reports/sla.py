@@ -1,7 +1,7 @@
-"""The promise: thirty minutes from when a report was asked for, whatever kept it.
+"""The SLA of a report: sent within thirty minutes of its request, whatever delays it.
 
-Counted from the ledger alone. The implementation team is told when a report is late (twenty minutes) and when
-the promise is broken (thirty), once each.
+Counted from the ledger alone. The implementation team is told when a report is late (after twenty minutes)
+and when the SLA is breached (after thirty), once each.
 """
 
 from datetime import timedelta
@@ -22,7 +22,7 @@ __all__ = ["LATE_AFTER", "SLA", "late_reports_untold", "tell_of_late_reports"]
 LATE_AFTER: Final = timedelta(minutes=20)
 SLA: Final = timedelta(minutes=30)
 
-# A report that failed was answered, if not as anybody had hoped: who asked sees why.
+# A failed report has an answer: its requester sees why.
 _LATE: LiteralString = """
     select
         requests.request_id::text, stages.stage, requests.batch_id, requests.status, requests.requested_at,
@@ -44,14 +44,14 @@ _LATE: LiteralString = """
 
 
 def late_reports_untold(connection: "Connection") -> bool:
-    """Whether a report is late that nobody was told of yet."""
+    """Whether a report is late that the team has not been told of."""
     return bool(_late(connection))
 
 
 def tell_of_late_reports(connection: "Connection", *, team: "Sequence[str]", sender: "Sender") -> int:
-    """Queue a mail for each report that is newly late or broken; returns how many. Safe to repeat.
+    """Queue a mail for each report that is newly late or breached; returns how many. Safe to repeat.
 
-    To the `team` or, when it is empty, to the admins of the batch's tenant.
+    The mail goes to `team` or, when that is empty, to the admins of the batch's tenant.
     """
     told = 0
     with connection.transaction():

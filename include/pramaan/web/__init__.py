@@ -1,5 +1,4 @@
-"""The API and its pages: every call under `/pramaan`, on Airflow's API server or by itself.
+"""The API and its pages: every route under `/pramaan`, on Airflow's API server or on its own.
 
-A route says who may call it and what it shows; what it does is the registry's, the warehouse's or the
-renderer's.
+A route checks access and shapes the response; registry, warehouse and rendering do the work.
 """

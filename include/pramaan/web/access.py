@@ -1,4 +1,4 @@
-"""What a caller may see. What they may not is answered like what does not exist."""
+"""Access checks: what a caller may see. What a caller may not see is answered as if it did not exist."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
@@ -34,11 +34,13 @@ __all__ = [
 ]
 
 READERS: Final[tuple[Role, ...]] = ("viewer", "mentor", "badge_creator", "portal")
-"""Everybody with a role in a tenant sees its courses and what they offer; there is nothing personal in it."""
+"""Every role in a tenant may see its courses and their certificates; these hold no personal data."""
 
 
 def accessible_course(connection: Connection, course_id: str, *, caller: Caller) -> Course:
-    """The course. Raises ProblemError 404 `course_not_found` for one that the caller may not see, too."""
+    """Returns the course. Raises ProblemError 404 `course_not_found`, also for a course that the caller may
+    not see.
+    """
     course = find_course(connection, course_id)
     if course is None or not caller.may(*READERS, tenant_id=course.tenant_id):
         raise not_found("course", course_id)
@@ -46,15 +48,17 @@ def accessible_course(connection: Connection, course_id: str, *, caller: Caller)
 
 
 def accessible_history(connection: Connection, course_id: str, *, caller: Caller) -> list[Attachment]:
-    """The course's attachments, the newest first; not those of a tenant that it belonged to before and that
-    the caller may not see.
+    """Returns the course's attachments, newest first, without those of a former tenant of the course that the
+    caller may not see.
     """
     versions = attachment_history(connection, course_id)
     return [one for one in versions if caller.may(*READERS, tenant_id=one.tenant_id)]
 
 
 def accessible_issuer(connection: Connection, issuer_id: str, *, caller: Caller) -> IssuerVersion:
-    """The issuer. Raises ProblemError 404 `issuer_not_found` for one that the caller may not see, too."""
+    """Returns the issuer. Raises ProblemError 404 `issuer_not_found`, also for an issuer that the caller may
+    not see.
+    """
     issuer = find_issuer(connection, issuer_id)
     if issuer is None or not caller.may(*READERS, tenant_id=issuer.tenant_id):
         raise not_found("issuer", issuer_id)
@@ -62,8 +66,8 @@ def accessible_issuer(connection: Connection, issuer_id: str, *, caller: Caller)
 
 
 def accessible_certificate(connection: Connection, certificate_id: str, *, caller: Caller) -> Certificate:
-    """The certificate. Raises ProblemError 404 `certificate_not_found` for one that the caller may not see,
-    too.
+    """Returns the certificate. Raises ProblemError 404 `certificate_not_found`, also for one that the caller
+    may not see.
     """
     found = find_certificate(connection, certificate_id)
     if found is None or not caller.may(*READERS, tenant_id=found.tenant_id):
@@ -72,8 +76,8 @@ def accessible_certificate(connection: Connection, certificate_id: str, *, calle
 
 
 def accessible_report(connection: Connection, request_id: UUID, *, caller: Caller) -> ReportRequest:
-    """The request, to whoever made it and to admins of the batch's tenant. Raises ProblemError 404
-    `report_not_found` for one that the caller may not see, too.
+    """Returns the request to its requester and to admins of the batch's tenant. Raises ProblemError 404
+    `report_not_found`, also for a request that the caller may not see.
     """
     found = find_request(connection, request_id)
     if found is None or not (
@@ -85,7 +89,9 @@ def accessible_report(connection: Connection, request_id: UUID, *, caller: Calle
 
 
 def require_issuer_of(connection: Connection, course: Course, issuer_id: str, *, caller: Caller) -> None:
-    """Raises ProblemError 404 `issuer_not_found`, RegistryError `issuer_of_other_tenant`."""
+    """Require an issuer of the course's tenant. Raises ProblemError 404 `issuer_not_found`, RegistryError
+    `issuer_of_other_tenant`.
+    """
     if accessible_issuer(connection, issuer_id, caller=caller).tenant_id != course.tenant_id:
         raise RegistryError(
             "issuer_of_other_tenant", f"issuer {issuer_id} is not of the course's tenant {course.tenant_id}"
@@ -97,19 +103,20 @@ def _fonts_folder(request: Request) -> Path:
 
 
 FontsDep = Annotated[Path, Depends(_fonts_folder)]
-"""Where the fonts of this home are configured."""
+"""The folder of this home's font configuration."""
 
 
 def attachment_terms(
     database: Database, assertion: NewAttachment, *, caller: Caller, channel: Channel, fonts: Path
 ) -> dict[str, Any]:
-    """What the registry's `attach` and `replace` take, once the caller may see all that it names.
+    """Returns the arguments of the registry's `attach` and `replace`, after checking that the caller may see
+    them.
 
-    A template that the registry does not know yet is laid out first, which takes some seconds; no connection
-    is held meanwhile, and the caller must hold none.
+    A template that the registry does not know yet is vetted first, which takes some seconds; no connection is
+    held meanwhile, and the caller must hold none.
 
     Raises ProblemError 404 `issuer_not_found`, RegistryError `template_not_found`, TemplateError when the
-    template is not fit to be used.
+    template cannot be used.
     """
     with database.connection() as connection:
         accessible_issuer(connection, assertion.issuer_id, caller=caller)

@@ -1,7 +1,7 @@
-"""The app with every call of `/pramaan`; what mounts it also says how callers sign in.
+"""The app with every route of `/pramaan`; the code that mounts it passes the sign-in.
 
-middleware  what every request passes: size, sign-in, headers
-callers     what the caller may do and where
+middleware  for every request: body size, sign-in, headers
+callers     what the caller may do and in which tenants
 routes      courses, issuers, templates, people, certificates, labels, reports: the API
 quality     Data Docs, for engineers
 pages       the pages for people
@@ -37,12 +37,12 @@ from pramaan.web.sign_in import SignIn
 __all__ = ["create_app"]
 
 _PUBLIC: Final = ("/openapi.json", pages.STYLESHEET, reports.LINKS)
-"""What nobody need sign in for: what the calls are and how the pages look, which hold no data, and links that
-say themselves whom they are for.
+"""Paths without sign-in: the API's description and the pages' stylesheet, which hold no data, and signed
+links, which name their requester themselves.
 """
 
 _FORMS: Final = (pages.PAGES,)
-"""Pages whose forms prove where they come from."""
+"""Paths of pages whose forms have a CSRF token."""
 
 
 def create_app(
@@ -52,9 +52,9 @@ def create_app(
     database_url: Callable[[], str],
     most_connections: int = MOST_CONNECTIONS,
 ) -> FastAPI:
-    """The app, with `sign_in` to tell who calls.
+    """Returns the app; `sign_in` identifies callers.
 
-    Reads and opens nothing before it is started: `settings` and `database_url` are asked then.
+    Reads and opens nothing before it is started: `settings` and `database_url` are called then.
     """
     database = Database(database_url, most_connections=most_connections)
 
@@ -74,7 +74,7 @@ def create_app(
         version="1",
         description="Course-completion certificates: asserted, issued, explained, revoked.",
         lifespan=lifespan,
-        # It would send a caller, token and all, to an address made of what the request says of its host.
+        # A redirect would send a caller, with its token, to an address built from the request's Host header.
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -105,7 +105,9 @@ def create_app(
 
 
 def _description(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with what the framework does not say by itself: problems and bearer tokens."""
+    """Returns the OpenAPI document, with what the framework does not add itself: problems and bearer
+    tokens.
+    """
     if app.openapi_schema is None:
         description = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes

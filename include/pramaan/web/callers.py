@@ -1,6 +1,7 @@
-"""What a caller may do and where, by `registry.grants`, asked anew for every request.
+"""The caller of a request and their permissions, read from `registry.grants` for every request.
 
-What a caller may not see is answered like what does not exist; what they may see but not do is forbidden.
+What a caller may not see is answered as if it did not exist; an action that they may not take on something
+they may see is forbidden.
 """
 
 from dataclasses import dataclass
@@ -23,14 +24,14 @@ __all__ = ["Caller", "CallerDep"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody signed in, with their grants. An admin has every role; a role holds in its tenants only."""
+    """A signed-in user with their grants. An admin has every role; a role applies to its tenants only."""
 
     username: str
     grants: tuple[Grant, ...]
     address: str | None
 
     def tenants(self, *roles: Role) -> list[str] | None:
-        """The tenants in which the caller has one of these roles; None: in all of them."""
+        """Returns the tenants in which the caller has one of these roles; None: in all of them."""
         return tenants_in(self.grants, *roles)
 
     def may(self, *roles: Role, tenant_id: str) -> bool:
@@ -39,8 +40,8 @@ class Caller:
         return tenants is None or tenant_id in tenants
 
     def require(self, *roles: Role, tenant_id: str) -> None:
-        """Raises ProblemError 403 `forbidden` unless the caller has one of these roles in the tenant, which
-        they may see.
+        """Raises ProblemError 403 `forbidden` unless the caller has one of these roles in the tenant. The
+        caller must be allowed to see the tenant.
         """
         if not self.may(*roles, tenant_id=tenant_id):
             raise ProblemError(
@@ -48,17 +49,17 @@ class Caller:
             )
 
     def require_anywhere(self, *roles: Role) -> None:
-        """Raises ProblemError 403 `forbidden` for somebody with none of these roles in any tenant."""
+        """Raises ProblemError 403 `forbidden` for a caller with none of these roles in any tenant."""
         if self.tenants(*roles) == []:
             raise ProblemError(403, "forbidden", f"this is for {' or '.join((*roles, 'admin'))}")
 
     def actor(self, channel: Channel) -> Actor:
-        """The caller, as the record of changes names who did it."""
+        """Returns the caller as the actor of the record of changes."""
         return Actor(self.username, channel, self.address)
 
 
 def caller_of(request: Request, database: DatabaseDep) -> Caller:
-    """The signed-in caller of a request, with the grants of this instant."""
+    """Returns the signed-in caller of a request, with their current grants."""
     signed_in: SignedIn = request.state.signed_in
     with database.connection() as connection:
         grants = grants_of(connection, signed_in.username)
@@ -66,7 +67,7 @@ def caller_of(request: Request, database: DatabaseDep) -> Caller:
 
 
 def _address(request: Request) -> str | None:
-    """Where the request comes from; nothing that only looks like an address."""
+    """Returns the client's IP address; None for a client whose host is not one."""
     try:
         return str(ip_address(request.client.host)) if request.client else None
     except ValueError:

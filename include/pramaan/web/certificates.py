@@ -1,4 +1,4 @@
-"""What is done to single certificates: `/v1/certificates`."""
+"""Actions on single certificates: `/v1/certificates`."""
 
 from datetime import datetime
 
@@ -34,7 +34,7 @@ class RevokedBody(BaseModel):
 
 @router.post("/{certificate_id}/revoke")
 def revoke(certificate_id: IdInPath, body: Reason, caller: CallerDep, database: DatabaseDep) -> RevokedBody:
-    """Revoke an issued certificate, from the next request on. Only a re-issue by a person makes another."""
+    """Revoke an issued certificate, from the next request on. Only a person's re-issue makes a new one."""
     with database.connection() as connection:
         known = accessible_certificate(connection, certificate_id, caller=caller)
         caller.require(tenant_id=known.tenant_id)

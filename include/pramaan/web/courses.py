@@ -25,7 +25,7 @@ router = APIRouter(
 
 
 class CourseBody(BaseModel):
-    """A course by its newest version, and the certificate that it offers."""
+    """The newest version of a course, and the certificate that it offers."""
 
     course_id: str
     tenant_id: str
@@ -47,7 +47,7 @@ class CoursesBody(BaseModel):
 
 
 class HistoryBody(BaseModel):
-    """Every certificate that the course has offered, the newest first."""
+    """Every certificate that the course has offered, newest first."""
 
     course_id: str
     history: list[Attachment]
@@ -71,7 +71,9 @@ def courses(  # noqa: PLR0917 - the framework passes them by name
     after: Annotated[IdInQuery | None, Query(description="`next_after` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> CoursesBody:
-    """Courses of the caller's tenants, by id; with `offers_certificate=true` those that offer one now."""
+    """Courses of the caller's tenants, by id; with `offers_certificate=true`, only those that offer
+    one now.
+    """
     with database.connection() as connection:
         listed = list_courses(
             connection,
@@ -98,7 +100,7 @@ def certificate(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -
 
 @router.get("/{course_id}/certificate/history")
 def history(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> HistoryBody:
-    """Every certificate that the course has offered, the newest first."""
+    """Every certificate that the course has offered, newest first."""
     with database.connection() as connection:
         accessible_course(connection, course_id, caller=caller)
         versions = accessible_history(connection, course_id, caller=caller)
@@ -119,7 +121,9 @@ def assert_certificate(
 def replace_certificate(
     course_id: IdInPath, body: NewAttachment, caller: CallerDep, database: DatabaseDep, fonts: FontsDep
 ) -> Attachment:
-    """Replace the certificate of a course from now on. What was earned before stays as it was earned."""
+    """Replace the certificate of a course from now on. Certificates earned before stay as they were
+    earned.
+    """
     terms = _terms(database, course_id, body, caller=caller, fonts=fonts)
     with database.connection() as connection:
         return attachment_changes.replace(connection, course_id, **terms)
@@ -127,7 +131,7 @@ def replace_certificate(
 
 @router.delete("/{course_id}/certificate", status_code=204, response_class=Response)
 def remove_certificate(course_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> None:
-    """Remove the certificate from a course from now on. What was earned before stays earned."""
+    """Remove the certificate from a course from now on. Certificates earned before stay earned."""
     with database.connection() as connection:
         course = accessible_course(connection, course_id, caller=caller)
         caller.require("badge_creator", tenant_id=course.tenant_id)

@@ -17,10 +17,10 @@ _OPTIONS: Final = "-c timezone=UTC -c statement_timeout=30s -c idle_in_transacti
 
 
 class Database:
-    """A pool of autocommit connections in UTC; a statement ends after 30 seconds.
+    """A pool of autocommit connections in UTC; a statement is cancelled after 30 seconds.
 
-    There are fewer connections than requests: each is for a block that asks the database and does nothing
-    else, and no block is within another.
+    There are fewer connections than requests: hold one only for a block that queries the database and does
+    nothing else, and never nest such blocks.
     """
 
     def __init__(self, url: Callable[[], str], *, most_connections: int = MOST_CONNECTIONS) -> None:
@@ -29,7 +29,7 @@ class Database:
         self._pool: ConnectionPool[Connection] | None = None
 
     def open(self) -> None:
-        """Start the pool; it reaches the server in the background."""
+        """Open the pool; it connects to the server in the background."""
         self._pool = ConnectionPool(
             self._url(),
             kwargs={"autocommit": True, "application_name": "pramaan web", "options": _OPTIONS},
@@ -41,20 +41,22 @@ class Database:
         )
 
     def close(self) -> None:
-        """End every connection."""
+        """Close every connection."""
         if self._pool is not None:
             self._pool.close()
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection for the block. Raises PoolTimeout when none is to be had, else what psycopg raises."""
+        """Yields a connection for the block. Raises PoolTimeout when none is free in time, and psycopg's
+        exceptions.
+        """
         assert self._pool is not None, "the app is not started"  # noqa: S101 - a fault of ours, not of a caller
         with self._pool.connection() as connection:
             yield connection
 
 
 async def database_of(request: Request) -> Database:
-    """The app's database. Asynchronous only so that it does not take a thread to say so."""
+    """Returns the app's database. Asynchronous so that it does not occupy a thread."""
     database: Database = request.app.state.database
     return database
 

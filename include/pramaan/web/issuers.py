@@ -23,14 +23,14 @@ router = APIRouter(
 
 
 class SignatureBody(BaseModel):
-    """The signature image in force, by its content hash."""
+    """The current signature image, by its content hash."""
 
     sha256: str
     url: str
 
 
 class IssuerBody(BaseModel):
-    """An issuer in its version in force."""
+    """An issuer in its current version."""
 
     issuer_id: str
     id: str = Field(description="The same as `issuer_id`, as it is called where an issuer is handed in.")
@@ -51,7 +51,7 @@ class IssuersBody(BaseModel):
 
 
 def issuer_of(details: IssuerDetails, *, issuer_id: str, tenant_id: str) -> Issuer:
-    """The registry's record of what was handed in. Raises RegistryError `invalid_issuer`."""
+    """Returns the registry's record of the sent details. Raises RegistryError `invalid_issuer`."""
     return Issuer(
         issuer_id=issuer_id,
         tenant_id=tenant_id,
@@ -84,7 +84,7 @@ def add_issuer(body: NewIssuer, caller: CallerDep, database: DatabaseDep, reques
 
 @router.get("/{issuer_id}")
 def issuer(issuer_id: IdInPath, caller: CallerDep, database: DatabaseDep, request: Request) -> IssuerBody:
-    """An issuer in its version in force."""
+    """An issuer in its current version."""
     with database.connection() as connection:
         return _body(accessible_issuer(connection, issuer_id, caller=caller), request)
 
@@ -105,7 +105,7 @@ def update_issuer(
 
 
 async def _sent_image(request: Request) -> bytes:
-    """The body, which is what its content type says."""
+    """Returns the body, after checking that it is of its declared content type."""
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared not in _IMAGE_TYPES:
         raise ProblemError(415, "unsupported_media_type", f"send one of {', '.join(_IMAGE_TYPES)}")
@@ -136,11 +136,11 @@ def set_signature(
     request: Request,
     image: Annotated[bytes, Depends(_sent_image)],
 ) -> IssuerBody:
-    """Give an issuer another signature image (PNG, JPEG or SVG), which applies to completions from now on."""
+    """Replace an issuer's signature image (PNG, JPEG or SVG), which applies to completions from now on."""
     with database.connection() as connection:
         known = accessible_issuer(connection, issuer_id, caller=caller)
     caller.require("badge_creator", tenant_id=known.tenant_id)
-    # It may take seconds, for which no connection is held.
+    # Checking may take seconds; no connection is held meanwhile.
     checked = check_signature(image)
     with database.connection() as connection:
         return _body(registry.set_signature(connection, issuer_id, checked, by=caller.actor("api")), request)
@@ -148,7 +148,7 @@ def set_signature(
 
 @router.get("/{issuer_id}/signature", response_class=Response)
 def signature(issuer_id: IdInPath, caller: CallerDep, database: DatabaseDep) -> Response:
-    """The signature image in force."""
+    """The current signature image."""
     with database.connection() as connection:
         known = accessible_issuer(connection, issuer_id, caller=caller)
         if known.signature_sha256 is None:

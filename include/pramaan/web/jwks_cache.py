@@ -1,8 +1,9 @@
-"""The keys behind a JWKS URL (RFC 7517), so fetched that nobody unknown can hold up those who are known.
+"""The JWKS cache: keys from a JWKS URL (RFC 7517), fetched so that tokens with unknown keys never delay
+others.
 
-A key that is kept is found without waiting. One fetch runs at a time; a token under an unknown key sets one
-off at most every 30 seconds, whether it succeeds or not. While the identity provider is away, kept keys count
-on for an hour.
+A cached key is found without waiting. One fetch runs at a time; a token with an unknown key starts one at
+most every 30 seconds, whether it succeeds or not. While the identity provider cannot be reached, cached keys
+stay valid for an hour.
 """
 
 import threading
@@ -20,11 +21,11 @@ _FETCH_SECONDS: Final = 5.0
 
 
 class KeysUnavailableError(Exception):
-    """No key is kept that counts, and the URL gives none now."""
+    """No cached key is valid, and the URL returns none now."""
 
 
 class JwksCache:
-    """The signing keys at a URL by their `kid`; kept for `kept_seconds`, then fetched again."""
+    """The signing keys at a URL by their `kid`; cached for `kept_seconds`, then fetched again."""
 
     def __init__(self, url: str, *, kept_seconds: float) -> None:
         self._client = jwt.PyJWKClient(url, cache_keys=False, cache_jwk_set=False, timeout=_FETCH_SECONDS)
@@ -34,15 +35,15 @@ class JwksCache:
         self._fetching = threading.Lock()
 
     def has(self, kid: str) -> bool:
-        """Whether `find` would answer at once."""
+        """Whether `find` would return the key without a fetch."""
         return kid in self._keys and self._age(self._fetched_at) < self._kept_seconds
 
     def find(self, kid: str) -> jwt.PyJWK | None:
-        """The key; None when there is none of this id. May fetch, for 5 seconds at most.
+        """Returns the key; None when no key has this id. May fetch, for at most 5 seconds.
 
         Raises KeysUnavailableError.
         """
-        # While another thread fetches, waits only who has nothing at all to go by.
+        # While another thread fetches, a caller waits only if no keys are cached at all.
         if self._is_due(kid) and not (self._keys and self._fetching.locked()):
             with self._fetching:
                 if self._is_due(kid):

@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/labels", tags=["labels"], responses=problem_respo
 
 
 class LabelsBody(BaseModel):
-    """Texts by their stable keys, in a language and the direction it is written in."""
+    """Texts by their stable keys, in a language, and its writing direction."""
 
     language: str
     direction: Literal["ltr", "rtl"]
@@ -24,6 +24,6 @@ class LabelsBody(BaseModel):
 
 @router.get("/{language}")
 def labels(language: IdInPath) -> LabelsBody:
-    """The certificate button, and what a portal says when it is offline or a certificate is unavailable."""
+    """The texts of the certificate button, and of a portal that is offline or cannot get a certificate."""
     texts = labels_in(language)
     return LabelsBody(language=language, direction=LANGUAGES[language].direction, labels=texts)

@@ -1,7 +1,7 @@
-"""What every request passes before any route sees it: how much it may send, and who sends it.
+"""The middleware that every request passes before any route: body size, sign-in, security headers.
 
-As middleware and not as a dependency of each route: a route that is added later cannot forget it, and nobody
-unknown has a body read.
+It is middleware and not a dependency of each route: a route added later cannot omit it, and the body of an
+unauthenticated request is never read.
 """
 
 import re
@@ -19,7 +19,7 @@ from pramaan.web.sign_in import SignIn
 __all__ = ["LARGEST_BODY_BYTES", "AnswerFaults", "LimitBodies", "RequireSignIn", "SetSecurityHeaders"]
 
 LARGEST_BODY_BYTES: Final = 512_000
-"""A signature of the largest size that is taken, and a form around it."""
+"""Room for a signature of the largest accepted size, and a form around it."""
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -33,8 +33,8 @@ _SECURITY_HEADERS: Final = {
 
 
 class AnswerFaults:
-    """Answers what nothing else did: the refusals of the doors behind it, and faults, of which neither caller
-    nor log sees what a message quotes.
+    """Responds to exceptions that nothing else handled: refusals by the middleware inside it, and unexpected
+    errors, whose messages neither the caller nor the log sees.
     """
 
     def __init__(self, app: ASGIApp, *, respond: ErrorResponder) -> None:
@@ -42,7 +42,7 @@ class AnswerFaults:
         self._respond = respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI. Once an answer has begun, it can only be cut off."""
+        """ASGI. Once a response has begun, it can only be aborted."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -55,14 +55,14 @@ class AnswerFaults:
 
         try:
             await self._app(scope, receive, watched)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it ends here
+        except Exception as error:  # noqa: BLE001 - the outermost handler: nothing above handles an error
             problem = as_problem(error)
             if not has_begun:
                 await self._respond(Request(scope), problem)(scope, receive, send)
 
 
 class LimitBodies:
-    """Refuses a body that is too large: by its announced length, or once it has grown too long."""
+    """Refuses a body that is too large, by its announced length or once it has grown too long."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -73,7 +73,7 @@ class LimitBodies:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        # By its length first: a number of thousands of digits is none to Python.
+        # By its length first: Python refuses to convert a number of thousands of digits.
         if not re.fullmatch(r"[0-9]{1,12}", announced) or int(announced) > LARGEST_BODY_BYTES:
             raise ProblemError(413, "body_too_large", f"a body may have {LARGEST_BODY_BYTES} bytes")
         received = 0
@@ -83,7 +83,7 @@ class LimitBodies:
             message = await receive()
             received += len(message.get("body", b""))
             if received > LARGEST_BODY_BYTES:
-                # Of this kind, since the framework takes every other exception here for a broken body.
+                # An HTTPException, since the framework treats every other exception here as a malformed body.
                 raise HTTPException(413)
             return message
 
@@ -91,8 +91,8 @@ class LimitBodies:
 
 
 class RequireSignIn:
-    """Lets nobody unknown pass, but to `public` paths; refuses writes that a browser's cookie alone
-    vouches for, but to `forms` paths, which have a proof of their own.
+    """Requires sign-in, except for `public` paths; refuses writes that are signed in by a browser's cookie
+    alone, except for `forms` paths, whose forms have a CSRF token.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class RequireSignIn:
         self._forms = forms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI. Leaves who it is in the request's state as `signed_in`.
+        """ASGI. Stores the caller in the request's state as `signed_in`.
 
         Raises NotSignedInError, ProblemError 403 `cookie_not_accepted`.
         """
@@ -120,13 +120,13 @@ class RequireSignIn:
 
 
 class SetSecurityHeaders:
-    """Sets on every answer what keeps a browser from doing more with it than we mean."""
+    """Sets security headers on every response, which restrict what a browser does with it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI. A header that the answer has already stays."""
+        """ASGI. A header that the response already has stays."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -139,6 +139,6 @@ class SetSecurityHeaders:
 
 
 def _leads_to(scope: MutableMapping[str, Any], paths: tuple[str, ...]) -> bool:
-    """Whether the path below where the app is mounted is one of these, or under it."""
+    """Whether the path, relative to the app's mount point, is one of these, or under it."""
     path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
     return any(path == known or path.startswith(f"{known}/") for known in paths)

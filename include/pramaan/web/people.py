@@ -1,4 +1,4 @@
-"""One person's certificates, and why they did or did not get one: `/v1/users`, `/v1/decisions`."""
+"""A person's certificates, and why they did or did not get one: `/v1/users`, `/v1/decisions`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -32,7 +32,9 @@ router = APIRouter(prefix="/v1", tags=["people"], responses=problem_responses(40
 
 
 class CertificateBody(BaseModel):
-    """A certificate on a profile. `download_url` is there once it is issued, and gone once it is revoked."""
+    """A certificate on a profile. `download_url` is set only while it is issued, and null once it is
+    revoked.
+    """
 
     certificate_id: str
     course_id: str
@@ -47,14 +49,14 @@ class CertificateBody(BaseModel):
 
 
 class CertificatesBody(BaseModel):
-    """A user's certificates, the newest completion first."""
+    """A user's certificates, newest completion first."""
 
     user_id: str
     certificates: list[CertificateBody]
 
 
 class FactsBody(BaseModel):
-    """The facts that the decision used. A tenant that is not the caller's is left out."""
+    """The facts that the decision used. A tenant that is not the caller's is null."""
 
     recipient_tenant_id: str | None
     course_tenant_id: str | None
@@ -69,7 +71,7 @@ class FactsBody(BaseModel):
 
 
 class StateBody(BaseModel):
-    """The certificate that came of it."""
+    """The certificate that resulted from the decision."""
 
     certificate_id: str
     status: Status
@@ -78,7 +80,7 @@ class StateBody(BaseModel):
 
 
 class DecisionBody(BaseModel):
-    """Why somebody did or did not get a certificate, or how far away it is."""
+    """Why a person did or did not get a certificate, or what is still missing."""
 
     user_id: str
     course_id: str
@@ -98,12 +100,12 @@ class DecisionBody(BaseModel):
 def decision(
     user_id: IdInQuery, course_id: IdInQuery, batch_id: IdInQuery, caller: CallerDep, database: DatabaseDep
 ) -> DecisionBody:
-    """Why this person did or did not get a certificate: for those who answer for the batch."""
+    """Why this person did or did not get a certificate: for roles in the batch's tenant."""
     hidden = ProblemError(
         404, "enrolment_not_found", f"there is no enrolment of {user_id} in batch {batch_id} of {course_id}"
     )
     with database.connection() as connection:
-        # Before anything about the person is looked up: how long that takes would tell, too.
+        # Before any query about the person: its duration would reveal whether they exist.
         tenant_id = tenant_of_batch(connection, batch_id)
         if tenant_id is None or not caller.may(*_ASKS_WHY, tenant_id=tenant_id):
             raise hidden
@@ -152,7 +154,7 @@ def certificates(
 
 
 def certificate_body(certificate: Certificate, public_url: str) -> CertificateBody:
-    """A certificate as callers see it."""
+    """Returns a certificate as callers see it."""
     is_there = certificate.status == "issued"
     return CertificateBody(
         certificate_id=certificate.certificate_id,

@@ -31,7 +31,7 @@ __all__ = [
 _PATIENCE_SECONDS: Final = 2.0
 
 few_at_once = threading.BoundedSemaphore(2)
-"""Previews in the making, of this process. Those of the pages count, too."""
+"""Previews that this process computes at once, including those of the pages."""
 
 router = APIRouter(
     prefix="/v1/courses",
@@ -41,7 +41,7 @@ router = APIRouter(
 
 
 class PersonPreview(BaseModel):
-    """Somebody enrolled; without a name while the user is not known."""
+    """An enrolled person; without a name while the user is unknown."""
 
     user_id: str
     batch_id: str
@@ -49,8 +49,8 @@ class PersonPreview(BaseModel):
 
 
 class DecisionPreview(BaseModel):
-    """How many people meet a decision; of the first of them, those whom the caller's tenants know: users of
-    theirs, or not known yet, in batches of theirs.
+    """How many people have a decision. Lists the first of them, as far as they are users of the caller's
+    tenants, or still unknown, in batches of the caller's tenants.
     """
 
     decision: Decision
@@ -59,7 +59,9 @@ class DecisionPreview(BaseModel):
 
 
 class GroupPreview(BaseModel):
-    """Those complete, or those in progress: how many there are, would get it, would not, and why."""
+    """The people who are complete, or those in progress: how many would get the certificate, would not, and
+    why.
+    """
 
     total: int
     would_get: int = Field(description="By the certificate that is previewed.")
@@ -71,7 +73,7 @@ class GroupPreview(BaseModel):
 
 
 class PreviewBody(BaseModel):
-    """What asserting a certificate at `assumed_at` would do."""
+    """The effect of asserting a certificate at `assumed_at`."""
 
     course_id: str
     assumed_at: datetime
@@ -85,7 +87,9 @@ class PreviewBody(BaseModel):
 def preview(
     course_id: IdInPath, body: AttachmentPreviewBody, caller: CallerDep, database: DatabaseDep
 ) -> PreviewBody:
-    """Who among those complete or in progress would, and would not, get it, by reason. Changes nothing."""
+    """Preview which people, complete or in progress, would get the certificate, and by reason which would
+    not. Changes nothing.
+    """
     with database.connection() as connection:
         course = accessible_course(connection, course_id, caller=caller)
         caller.require("badge_creator", tenant_id=course.tenant_id)
@@ -97,10 +101,10 @@ def preview(
 
 
 def preview_for(database: Database, course_id: str, *, criteria: Criteria, caller: Caller) -> PreviewBody:
-    """The preview as this caller may see it.
+    """Returns the preview, limited to what this caller may see.
 
-    Raises BusyError while others are made: for a large course, one takes a core for seconds. Waits its turn
-    without a connection, and the caller must hold none.
+    Raises BusyError while others are computed: for a large course, one takes a core for seconds. Waits for
+    its turn without a connection, and the caller must hold none.
     """
     if not few_at_once.acquire(timeout=_PATIENCE_SECONDS):
         raise BusyError("other previews are being made; try again in a moment")

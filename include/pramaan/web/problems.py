@@ -1,6 +1,6 @@
 """Errors as callers see them: RFC 9457 problem details, each with a stable `code`.
 
-Every refusal leaves through here, so that none carries a traceback, a quoted value or another shape.
+Every error response is made here, so that none carries a traceback, a quoted value or another format.
 """
 
 import logging
@@ -69,21 +69,23 @@ _STATUS_OF_CODE: Final[dict[str, int]] = {
     "signature_not_an_image": 415,
     "too_many_reports": 429,
 }
-"""Of what the rules refuse; every other of their codes says that the request cannot be used: 422."""
+"""Statuses of the registry's and reports' codes; every other code means that the request is not
+usable: 422.
+"""
 
 _RETRY_AFTER: Final[dict[str, str]] = {"too_many_reports": "60"}
-"""Seconds after which there is a point in asking again."""
+"""Seconds to wait before a retry can succeed."""
 
 
 class FieldProblem(BaseModel):
-    """One field that cannot be used. Never quotes what was sent."""
+    """A field that cannot be used. Never quotes the sent value."""
 
     field: str
     message: str
 
 
 class Problem(BaseModel):
-    """The body of every refusal (RFC 9457)."""
+    """The body of every error response (RFC 9457)."""
 
     type: str
     title: str
@@ -94,7 +96,7 @@ class Problem(BaseModel):
 
 
 class ProblemError(Exception):
-    """A refusal with its status and code."""
+    """An error response with its status and code."""
 
     def __init__(
         self,
@@ -110,7 +112,7 @@ class ProblemError(Exception):
         self.errors, self.headers = list(errors), dict(headers or {})
 
     def response(self) -> JSONResponse:
-        """The problem document."""
+        """Returns the problem document."""
         problem = Problem(
             type=f"urn:pramaan:problem:{self.code}",
             title=self.code.replace("_", " ").capitalize(),
@@ -125,16 +127,16 @@ class ProblemError(Exception):
 
 
 ErrorResponder = Callable[[Request, ProblemError], Response]
-"""How a refusal is answered: with a page to people, with its document to programs."""
+"""Makes the response to an error: a page for people, the problem document for programs."""
 
 
 def not_found(kind: str, key: str) -> ProblemError:
-    """What does not exist, or may not be seen: the same words for both."""
+    """Returns the 404 for a thing that does not exist or may not be seen: the same text for both."""
     return ProblemError(404, f"{kind}_not_found", f"there is no {kind} {key}")
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Statuses that a call can be refused with, for its OpenAPI description."""
+    """Returns the statuses of error responses of a route, for its OpenAPI description."""
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": {PROBLEM_MEDIA_TYPE: schema}}
@@ -142,8 +144,8 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911 - a table of what means what
-    """The problem that an exception means; unexpected ones are logged, by place and type only."""
+def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911 - a table of exceptions and their meaning
+    """Returns the problem for an exception; unexpected exceptions are logged, by place and type only."""
     match error:
         case ProblemError():
             return error
@@ -190,7 +192,7 @@ def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911 - a table of 
 
 
 def handle_problems(app: FastAPI, *, respond: ErrorResponder) -> None:
-    """Have the app answer every exception with the problem that it means, by `respond`."""
+    """Make the app answer every exception with its problem, through `respond`."""
 
     def handle(request: Request, error: Exception) -> Response:
         problem = as_problem(error)
@@ -223,14 +225,14 @@ def _invalid_request(error: RequestValidationError) -> ProblemError:
 
 
 def _is_other_media(request: Request, error: RequestValidationError) -> bool:
-    """Whether a body was sent that is not said to be JSON, so that it was taken for no object."""
+    """Whether a body was sent that is not declared as JSON, so that the framework did not parse it."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = media_type == "application/json" or media_type.endswith("+json")
     return not is_json and any(e["loc"] == ("body",) and e["type"] != "missing" for e in error.errors())
 
 
 def _field(location: Sequence[object]) -> str:
-    """`body.criteria.minimum_score` as the caller wrote it; a name that we do not know is cut short."""
+    """Returns the field's path as the caller wrote it, e.g. `criteria.minimum_score`; long names are cut."""
     parts = [str(part)[:100] for part in location if part != "body"]
     return ".".join(parts) or "body"
 
@@ -242,7 +244,9 @@ def _message(error: Mapping[str, Any]) -> str:
 
 
 def _http_problem(error: HTTPException) -> ProblemError:
-    """What the framework itself refuses: no such route, another method, a body that cannot be parsed."""
+    """Returns the problem for errors of the framework itself: no such route, another method, an unparsable
+    body.
+    """
     phrase = HTTPStatus(error.status_code).phrase
     code = {400: "invalid_request", 404: "route_not_found", 413: "body_too_large"}.get(
         error.status_code, phrase.lower().replace(" ", "_").replace("-", "_")
@@ -251,7 +255,7 @@ def _http_problem(error: HTTPException) -> ProblemError:
 
 
 def _methods_of_path(request: Request) -> list[str]:
-    """Every method that the path takes; the framework names those of the first route that has it only."""
+    """Returns every method of the path; the framework names only those of the first matching route."""
     methods: set[str] = set()
     for route in request.app.routes:
         match, _ = route.matches(request.scope)
@@ -261,6 +265,6 @@ def _methods_of_path(request: Request) -> list[str]:
 
 
 def _log_place(error: Exception) -> None:
-    """The message of an unexpected error may quote a person's data, so it stays out of the log."""
+    """Log where an unexpected error occurred. Its message may quote a person's data, so it is not logged."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     log.error("unexpected %s.%s at\n%s", type(error).__module__, type(error).__name__, frames)

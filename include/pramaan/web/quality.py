@@ -1,6 +1,6 @@
-"""Data Docs, for engineers: what `pramaan.quality` wrote in the home, served as it is to admins: `/quality`.
+"""Data Docs, for engineers: the pages that `pramaan.quality` wrote in the home, served to admins: `/quality`.
 
-The folder must be one that this server sees: shared, where the checks run on another machine.
+The folder must be accessible to this server: shared, where the checks run on another machine.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ router = APIRouter(tags=["quality"], responses=problem_responses(401, 404, 503))
 
 @router.get("/quality", include_in_schema=False)
 def quality(request: Request, caller: CallerDep) -> Response:
-    """To the index, relative to which the pages' links are."""
+    """Redirect to the index, to which the pages' links are relative."""
     _require_admin(caller, "quality")
     return RedirectResponse(f"{request.scope.get('root_path', '')}/quality/", status_code=307)
 
@@ -42,7 +42,7 @@ def quality(request: Request, caller: CallerDep) -> Response:
     responses={200: {"content": {"text/html": {}, "text/css": {}}, "description": "A page of Data Docs"}},
 )
 def quality_page(page: str, caller: CallerDep, request: Request) -> Response:
-    """What the checks of loads found: `index.html`, and a page per load."""
+    """The results of the checks of loads: `index.html`, and a page per load."""
     _require_admin(caller, page)
     name = page or _INDEX
     if not is_page(name):
@@ -59,6 +59,6 @@ def quality_page(page: str, caller: CallerDep, request: Request) -> Response:
 
 
 def _require_admin(caller: Caller, page: str) -> None:
-    """Raises ProblemError 404 `page_not_found` for anybody without an admin's grant somewhere."""
+    """Raises ProblemError 404 `page_not_found` for a caller who is an admin in no tenant."""
     if caller.tenants() == []:
         raise not_found("page", page)

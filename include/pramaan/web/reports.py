@@ -1,7 +1,7 @@
-"""Progress reports: asked for (`/v1/batches/{batch_id}/reports`), followed (`/v1/reports`), and fetched by
-the signed link in a mail whose report was too large to be attached (`/reports/file?token=...`).
+"""Progress reports: request one (`/v1/batches/{batch_id}/reports`), follow it (`/v1/reports`), and fetch its
+file by the signed link in a mail whose report was too large to attach (`/reports/file?token=...`).
 
-A link needs no sign-in: it says itself which report it is of, for whom, and since when.
+A link needs no sign-in: its token holds the report, the requester and the time it was made.
 """
 
 from datetime import datetime
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["LINKS", "ReportServiceDep", "router"]
 
 LINKS: Final = "/reports"
-"""Where signed links stand in the app; nobody need sign in there."""
+"""The path of signed links in the app; it needs no sign-in."""
 
 _LONGEST_TOKEN: Final = 4096
 _PART_BYTES: Final = 256 * 1024
@@ -52,7 +52,7 @@ router = APIRouter(tags=["reports"])
 
 
 class ReportBody(BaseModel):
-    """A request for a report, and what became of it."""
+    """A request for a report, and its state."""
 
     request_id: UUID
     batch_id: str
@@ -70,7 +70,7 @@ class ReportBody(BaseModel):
 
     @classmethod
     def seen_by(cls, username: str, request: ReportRequest) -> Self:
-        """The request as this user may see it."""
+        """Returns the request as this user may see it."""
         fields = {name: getattr(request, name) for name in cls.model_fields}
         if username != request.requested_by and request.status != "sent":
             fields["email"] = masked(request.email)
@@ -78,7 +78,7 @@ class ReportBody(BaseModel):
 
 
 class ReportsBody(BaseModel):
-    """The caller's own requests, the newest first."""
+    """The caller's own requests, newest first."""
 
     reports: list[ReportBody]
 
@@ -105,7 +105,7 @@ def ask(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
     response: Response,
 ) -> ReportBody:
-    """Ask for the progress report of a batch. It is mailed within thirty minutes."""
+    """Request the progress report of a batch. It is mailed within thirty minutes."""
     language = body.language
     if language is None:
         language = negotiate(request.headers.get("accept-language"))
@@ -128,7 +128,7 @@ def ask(  # noqa: PLR0917 - the framework passes them by name
 def reports(
     caller: CallerDep, database: DatabaseDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> ReportsBody:
-    """The reports that the caller asked for, the newest first."""
+    """The reports that the caller requested, newest first."""
     with database.connection() as connection:
         listed = list_requests(connection, requested_by=caller.username, limit=limit)
     return ReportsBody(reports=[ReportBody.seen_by(caller.username, one) for one in listed])
@@ -136,7 +136,7 @@ def reports(
 
 @router.get("/v1/reports/{request_id}", responses=problem_responses(401, 404, 422, 503))
 def report(request_id: UUID, caller: CallerDep, database: DatabaseDep) -> ReportBody:
-    """What became of a request, for whoever made it and for admins of the batch's tenant."""
+    """The state of a request, for its requester and for admins of the batch's tenant."""
     with database.connection() as connection:
         found = accessible_report(connection, request_id, caller=caller)
     return ReportBody.seen_by(caller.username, found)
@@ -146,13 +146,13 @@ def report(request_id: UUID, caller: CallerDep, database: DatabaseDep) -> Report
 def linked_file(
     request: Request, database: DatabaseDep, service: ReportServiceDep, token: str = ""
 ) -> Response:
-    """The file of a report, to whoever has the link to it, for as long as its requester may see the batch.
-    Each time it is fetched is recorded.
+    """The file of a report, for anyone with its link, as long as its requester may see the batch. Each
+    download is recorded.
 
-    The token is a query's: of those Airflow's log masks what is called so, of paths nothing.
+    The token is a query parameter: Airflow's log masks query parameters of this name, and nothing in paths.
     """
     settings: Settings = request.app.state.settings
-    # Before any connection is taken: anybody may knock here.
+    # Before any connection is taken: anyone may call this route.
     linked = service.key.linked(token) if len(token) <= _LONGEST_TOKEN else None
     if linked is None:
         raise _no_such_file()
@@ -165,7 +165,7 @@ def linked_file(
         headers = _headers(found, path, zone=settings.zone)
     if request.method == "HEAD":
         return Response(headers=headers)
-    # The store may be slow, or away: no connection is held meanwhile.
+    # The store may be slow or unreachable: no connection is held meanwhile.
     file = _open(Store(settings.store_url), path)
     try:
         with database.connection() as connection:
@@ -181,8 +181,8 @@ def _no_such_file() -> ProblemError:
 
 
 def _path(request: ReportRequest) -> str:
-    """Where the file lies, also of one not sent yet: where only the mail server's answer was lost, the link
-    is in somebody's hands.
+    """Returns the file's path in the store, also before its mail is recorded as sent: if only the mail
+    server's answer was lost, the recipient already has the link.
     """
     if request.path is None or request.file_removed_at is not None or request.status == "failed":
         raise _no_such_file()

@@ -1,4 +1,4 @@
-"""What callers send, as types: every text is free of control characters and has a bound."""
+"""Request models: every text is free of control characters and has a maximum length."""
 
 from typing import Annotated, Literal
 
@@ -46,24 +46,26 @@ Tenants = Annotated[
 
 
 class RequestBody(BaseModel):
-    """A JSON object of which every field is known: a misspelt one is refused by name."""
+    """A JSON object without unknown fields: a misspelt field is refused by name."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class CriteriaBody(RequestBody):
-    """Who may earn it, beyond completing. A criterion that is left out, or null, asks for nothing."""
+    """Conditions for earning the certificate beyond completion. A criterion that is left out, or null, is not
+    checked.
+    """
 
     recipient_tenants: Tenants | None = None
     minimum_score: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
 
     def criteria(self) -> Criteria:
-        """As the registry takes them."""
+        """Returns the registry's form of the criteria."""
         return Criteria(tuple(self.recipient_tenants or ()), self.minimum_score)
 
 
 class NewAttachment(RequestBody):
-    """The certificate that is asserted to a course."""
+    """The certificate to assert to a course."""
 
     template_id: Id
     issuer_id: Id
@@ -78,7 +80,7 @@ class NewAttachment(RequestBody):
 
 
 class AttachmentPreviewBody(RequestBody):
-    """A certificate that might be asserted; template and issuer decide nothing about who gets it."""
+    """A certificate that might be asserted; template and issuer have no effect on who gets it."""
 
     template_id: Id | None = None
     issuer_id: Id | None = None
@@ -86,14 +88,14 @@ class AttachmentPreviewBody(RequestBody):
 
 
 class Signatory(RequestBody):
-    """Who signs."""
+    """The person who signs the certificate."""
 
     name: Text
     designation: Text | None = None
 
 
 class IssuerDetails(RequestBody):
-    """The details of an issuer; what is left out is empty from now on."""
+    """The details of an issuer; fields that are left out become empty."""
 
     name: Text
     url: Text | None = None
@@ -113,13 +115,13 @@ class NewIssuer(IssuerDetails):
 
 
 class Reason(RequestBody):
-    """Why something is done."""
+    """The reason for an action."""
 
     reason: Annotated[str, _REASON]
 
 
 class NewReport(RequestBody):
-    """The report that is asked for."""
+    """The requested report."""
 
     format: Literal["csv", "xlsx"]
     email: Annotated[

@@ -1,4 +1,4 @@
-"""The app by itself, with bearer tokens: what `pramaan serve` hands to the server.
+"""The app on its own, with bearer tokens: `pramaan serve` passes it to the server.
 
 Settings come from the environment, as everywhere; `create` is called in each of the server's processes.
 """
@@ -24,13 +24,13 @@ from pramaan.web.tokens import BearerTokens, KeySource
 __all__ = ["create", "mounted"]
 
 _THREADS: Final = 6
-"""More would only take the interpreter from one another: the slowest answers get three times as slow."""
+"""More threads only compete for the interpreter: the slowest responses take three times as long."""
 
 
 def create() -> Starlette:
-    """The app under its prefix.
+    """Returns the app under its prefix.
 
-    Raises SettingsError when the environment names no database or no good key.
+    Raises SettingsError when the environment names no database or no usable key.
     """
     settings = load_settings()
     tokens = BearerTokens(KeySource.of(settings))
@@ -41,7 +41,7 @@ def create() -> Starlette:
 
 
 def mounted(app: FastAPI) -> Starlette:
-    """An app under the prefix, started and stopped with the whole."""
+    """Returns an application with the app under the prefix, started and stopped together."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -57,7 +57,7 @@ def mounted(app: FastAPI) -> Starlette:
 
 
 def _refuse(_: Request, error: Exception) -> Response:
-    """A path outside the app, or with a line break, which the framework takes for outside."""
+    """Answers a path outside the app, or one with a line break, which the framework treats as outside."""
     return as_problem(error).response()
 
 

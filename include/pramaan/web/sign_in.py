@@ -1,5 +1,5 @@
-"""Who calls. They sign in by Airflow's auth manager or by a token, depending on where the app is mounted; all
-that is known here is that they did.
+"""The signed-in caller of a request. Airflow's auth manager or a token signs callers in, depending on where
+the app is mounted; this module defines only the result.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,15 +14,17 @@ __all__ = ["NotSignedInError", "SignIn", "SignedIn"]
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who somebody is. `by_cookie`: by the browser's own doing, which another site could have set off."""
+    """A signed-in user. `by_cookie`: signed in by a cookie, which a browser also sends when another site
+    triggers a request.
+    """
 
     username: str
     by_cookie: bool = False
 
 
 class NotSignedInError(PramaanError):
-    """Nobody is signed in, or with a token that does not count; the message never quotes it."""
+    """The caller is not signed in, or sent an invalid token; the message never quotes it."""
 
 
 SignIn = Callable[[Request], Awaitable[SignedIn]]
-"""Tells who sends a request, from its headers alone. Raises NotSignedInError."""
+"""Returns the sender of a request, from its headers alone. Raises NotSignedInError."""

@@ -27,11 +27,11 @@ router = APIRouter(
 )
 
 _one_at_a_time = threading.Lock()
-"""A renderer is for one thread at a time."""
+"""A renderer is not thread-safe."""
 
 
 class TemplateField(BaseModel):
-    """A text that a template prints."""
+    """A field that a template prints."""
 
     name: str
     sample: str
@@ -55,7 +55,7 @@ class TemplatesBody(BaseModel):
 
 @router.get("")
 def templates(caller: CallerDep) -> TemplatesBody:
-    """The templates that certificates can be made with."""
+    """The templates available for certificates."""
     caller.require_anywhere(*READERS)
     return TemplatesBody(templates=[_body(one) for one in bundled_templates()])
 
@@ -66,7 +66,7 @@ def templates(caller: CallerDep) -> TemplatesBody:
     responses={200: {"content": {"application/pdf": {}}, "description": "A sample certificate"}},
 )
 def preview(template_id: IdInPath, caller: CallerDep, request: Request) -> Response:
-    """A sample certificate, of the template's sample values."""
+    """A sample certificate, with the template's sample values."""
     caller.require_anywhere(*READERS)
     template = bundled_template(template_id)
     settings: Settings = request.app.state.settings
@@ -82,7 +82,7 @@ def preview(template_id: IdInPath, caller: CallerDep, request: Request) -> Respo
 
 @lru_cache(maxsize=32)
 def _rendered(archive: bytes, template_id: str, zone: ZoneInfo) -> bytes:
-    """By its content: an edited template is rendered anew."""
+    """Cached by the template's content: an edited template is rendered anew."""
     from pramaan.rendering.renderer import Renderer
 
     template = unpack_template(template_id, archive)

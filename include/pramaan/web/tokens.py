@@ -1,6 +1,6 @@
-"""Bearer tokens (JWT, RFC 7519): checked against a public key or a JWKS URL, and issued with this home's key.
+"""Bearer tokens (JWT, RFC 7519): verified with a public key or a JWKS URL, and issued with this home's key.
 
-A token says who somebody is and nothing else; what they may do stands in `registry.grants`.
+A token proves a username and nothing else; the caller's grants are in `registry.grants`.
 """
 
 import secrets
@@ -23,7 +23,7 @@ from pramaan.web.sign_in import NotSignedInError, SignedIn
 __all__ = ["BearerTokens", "KeySource", "issue_token"]
 
 _ALGORITHMS: Final = ("EdDSA", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-"""Signatures by a key pair only: with a shared secret, whoever checks tokens could also make them."""
+"""Asymmetric signatures only: with a shared secret, every verifier could also issue tokens."""
 
 _ISSUER: Final = "pramaan"
 _AUDIENCE: Final = "pramaan"
@@ -33,7 +33,7 @@ _LONGEST_TOKEN: Final = 8_192
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """Where the keys are that tokens are checked with, and what the tokens must say of themselves."""
+    """Where the keys that verify tokens are, and the audience and issuer that a token must name."""
 
     public_key: Path | None
     jwks_url: str | None
@@ -42,7 +42,7 @@ class KeySource:
 
     @classmethod
     def of(cls, settings: Settings) -> "KeySource":
-        """The configured key or JWKS URL; without either, this home's own key."""
+        """Returns the configured key or JWKS URL; without either, this home's own key."""
         if settings.jwt_public_key or settings.jwt_jwks_url:
             return cls(
                 settings.jwt_public_key,
@@ -65,7 +65,7 @@ class BearerTokens:
         return CapacityLimiter(4)
 
     def prepare(self) -> None:
-        """Read the key, so that a server that could never sign anybody in does not start.
+        """Read the key, so that a server that could never sign a caller in does not start.
 
         Raises SettingsError.
         """
@@ -73,19 +73,22 @@ class BearerTokens:
             _ = self._public_key
 
     async def __call__(self, request: Request) -> SignedIn:
-        """Raises NotSignedInError without a token, or with one that is expired, not ours, or not signed."""
+        """Sign a request in. Raises NotSignedInError without a token, or when it is expired or not validly
+        signed.
+        """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NotSignedInError("send a token: Authorization: Bearer ...")
         if self._keys is None or self._keys.has(_kid(token) or ""):
             claims = self.verify(token)
         else:
-            # A key may have to be fetched: on threads of its own, so that those who are known do not wait.
+            # The key may have to be fetched: on separate threads, so that callers with a cached key do not
+            # wait.
             claims = await to_thread.run_sync(self.verify, token, limiter=self._fetchers)
         return SignedIn(str(claims["sub"]))
 
     def verify(self, token: str) -> dict[str, Any]:
-        """The claims of a token that counts.
+        """Returns the token claims of a valid token.
 
         Raises NotSignedInError, and ProblemError 503 `sign_in_unavailable` when the keys cannot be fetched.
         """
@@ -131,7 +134,7 @@ class BearerTokens:
 
 
 def _kid(token: str) -> str | None:
-    """The id of the key that a token says it is signed with."""
+    """Returns the id of the key that the token names, unverified."""
     try:
         kid = jwt.get_unverified_header(token).get("kid") if len(token) <= _LONGEST_TOKEN else None
     except (jwt.PyJWTError, ValueError, RecursionError):
@@ -140,9 +143,9 @@ def _kid(token: str) -> str | None:
 
 
 def issue_token(settings: Settings, username: str, *, valid_for: timedelta) -> str:
-    """A token that says who somebody is, signed with this home's key.
+    """Returns a token for this username, signed with this home's key.
 
-    Raises SettingsError where tokens are checked with other keys than this home's.
+    Raises SettingsError when tokens are verified with other keys than this home's.
     """
     if settings.jwt_public_key or settings.jwt_jwks_url:
         raise SettingsError(
@@ -161,7 +164,7 @@ def issue_token(settings: Settings, username: str, *, valid_for: timedelta) -> s
 
 
 def _read_public_key(path: Path | None) -> str:
-    """The public key in a PEM file, or that which belongs to the private key in it, as PEM."""
+    """Returns the public key in a PEM file, or the public key of the private key in it, as PEM."""
     from cryptography.hazmat.primitives.serialization import (
         Encoding,
         PublicFormat,

@@ -1,15 +1,15 @@
-"""The pages for people who assert certificates or ask for reports, and do not speak HTTP: `/certificates`.
+"""The pages for people who assert certificates or request reports, and do not use the API: `/certificates`.
 
-Plain HTML from the server, without a line of JavaScript: it works in a frame that may do little, and on an
-old telephone. What a page changes goes through the same middleware, roles and registry functions as the API.
+Plain HTML from the server, without JavaScript: it works in a restricted frame, and on an old telephone. What
+a page changes goes through the same middleware, roles and registry functions as the API.
 
 routes         courses, attachments, issuers, reports
-context        the caller of a page, and what the page is made with
-forms          the fields of a form, and the token that proves where it comes from
+context        the page context: the caller, and the objects that a route needs
+forms          the fields of a form, and its CSRF token
 views          what a page shows, as records
 texts          the text for each code
-page_renderer  records to HTML, in the reader's language
-error_pages    the page that an error is shown as
+page_renderer  views to HTML, in the reader's language
+error_pages    the page for an error
 """
 
 from fastapi import APIRouter

@@ -1,6 +1,7 @@
-"""Asserting, updating and removing a course's certificate, each with a page before it that says what it does.
+"""Asserting, replacing and removing a course's certificate, each after a page that shows its effect.
 
-Nothing is changed before its effect was shown: the form leads to a preview, and only that to the change.
+Nothing is changed before its effect was shown: the form leads to a preview, and only the preview to the
+change.
 """
 
 from collections.abc import Callable
@@ -39,7 +40,7 @@ RemovalDep = Annotated[RemovalForm, Depends()]
 
 @router.post("/edit")
 def edit(context: PageContextDep, course_id: IdInPath, form: FormDep) -> Response:
-    """Back from the preview to the form, with what was filled in."""
+    """Return from the preview to the form, with the entered values."""
     return _act(
         context, course_id, form, purpose="certificate",
         act=lambda seen: _course_page(context, seen, form=form),
@@ -48,7 +49,7 @@ def edit(context: PageContextDep, course_id: IdInPath, form: FormDep) -> Respons
 
 @router.post("/preview")
 def preview(context: PageContextDep, course_id: IdInPath, form: FormDep) -> Response:
-    """Who would get the certificate as it was filled in; changes nothing."""
+    """Show who would get the entered certificate; changes nothing."""
 
     def act(seen: Course) -> Response:
         assertion = form.assertion()
@@ -76,7 +77,7 @@ def assert_certificate(context: PageContextDep, course_id: IdInPath, form: FormD
 
 @router.post("/update")
 def update(context: PageContextDep, course_id: IdInPath, form: FormDep) -> Response:
-    """Replace the certificate that was seen."""
+    """Replace the certificate that the page showed."""
 
     def act(seen: Course) -> Response:
         terms = _terms(context, form.assertion())
@@ -91,7 +92,7 @@ def update(context: PageContextDep, course_id: IdInPath, form: FormDep) -> Respo
 
 @router.get("/remove")
 def confirm_removal(context: PageContextDep, course_id: IdInPath) -> HTMLResponse:
-    """What removing the certificate would do; changes nothing."""
+    """Show the effect of removing the certificate; changes nothing."""
     with context.database.connection() as connection:
         seen = _changeable(connection, course_id, context=context)
         in_force = attachment_in_force(connection, course_id)
@@ -112,7 +113,7 @@ def confirm_removal(context: PageContextDep, course_id: IdInPath) -> HTMLRespons
 
 @router.post("/remove")
 def remove(context: PageContextDep, course_id: IdInPath, form: RemovalDep) -> Response:
-    """Remove the certificate that was seen."""
+    """Remove the certificate that the page showed."""
 
     def act(seen: Course) -> Response:
         by = context.caller.actor("page")
@@ -131,8 +132,8 @@ def _act(
     purpose: Purpose,
     act: Callable[[Course], Response],
 ) -> Response:
-    """What `act` answers, for somebody who may change the course; refused, the course's page says why and
-    keeps what was filled in. `act` takes the connections that it needs.
+    """Return the response of `act`, for a caller who may change the course; when the change is refused, the
+    course's page shows why and keeps the entered values. `act` opens its own connections.
     """
     with context.database.connection() as connection:
         seen = _changeable(connection, course_id, context=context)
@@ -152,7 +153,9 @@ def _course_page(
 
 
 def _changeable(connection: Connection, course_id: str, *, context: PageContext) -> Course:
-    """The course. Raises ProblemError 404 to who may not see it, 403 to who may not change it."""
+    """Returns the course. Raises ProblemError 404 if the caller may not see it, 403 if they may not change
+    it.
+    """
     seen = accessible_course(connection, course_id, caller=context.caller)
     context.caller.require("badge_creator", tenant_id=seen.tenant_id)
     return seen
@@ -165,7 +168,9 @@ def _terms(context: PageContext, assertion: "NewAttachment") -> dict[str, Any]:
 
 
 def _seen(form: CertificateForm | RemovalForm) -> UUID:
-    """The attachment that the page showed; one that never was when it showed none."""
+    """Returns the id of the attachment that the page showed; an id that no attachment has when it showed
+    none.
+    """
     try:
         return UUID(form.seen)
     except ValueError:
@@ -177,7 +182,9 @@ def _not_attached() -> RegistryError:
 
 
 def _preview(context: PageContext, course: Course, asked: Asked) -> PreviewBody | None:
-    """Nothing when the rules give no answer in time: who must change something can, all the same."""
+    """Returns the preview, or None when it is not ready in time: a caller can change the certificate without
+    it.
+    """
     criteria = Criteria(asked.recipient_tenants, asked.minimum_score)
     try:
         return preview_for(context.database, course.course_id, criteria=criteria, caller=context.caller)

@@ -1,4 +1,4 @@
-"""Who is at the page, and what it is made with: the first thing that every route asks for."""
+"""The page context: the caller of a page, and the objects that a route needs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ __all__ = ["PageContext", "PageContextDep"]
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """Somebody with a role, signed in, at a page."""
+    """A signed-in caller with a role, and what a page is made with."""
 
     caller: Caller
     database: Database
@@ -31,7 +31,9 @@ class PageContext:
     fonts: Path
 
     def done(self, what: str, *parts: str) -> "RedirectResponse":
-        """After a change: to the page that shows it, which can be loaded again without doing it again."""
+        """Redirect after a change to the page that shows it, which can be reloaded without repeating the
+        change.
+        """
         from fastapi.responses import RedirectResponse
 
         return RedirectResponse(self.renderer.link(*parts, done=what), status_code=303)
@@ -40,7 +42,9 @@ class PageContext:
 def page_context_of(
     request: Request, caller: CallerDep, database: DatabaseDep, fonts: FontsDep
 ) -> PageContext:
-    """Raises ProblemError 403: `no_role`, or `form_not_trusted` for a form that another site sent."""
+    """Returns the page context. Raises ProblemError 403: `no_role`, or `form_not_trusted` for a form sent by
+    another site.
+    """
     if request.method not in {"GET", "HEAD"}:
         require_same_site(request)
     if caller.tenants(*READERS) == []:

@@ -30,7 +30,7 @@ _OFFERS: Final = {"with": True, "without": False}
 
 @router.get("")
 def courses(context: PageContextDep, q: str = "", offers: str = "", after: str = "") -> HTMLResponse:
-    """The courses of the reader's tenants, with what they offer."""
+    """The courses of the reader's tenants, with their certificates."""
     search, after = clean(q), clean(after)
     with context.database.connection() as connection:
         listed = list_courses(
@@ -71,7 +71,9 @@ def course_page(
     error: Exception | None = None,
     done: str | None = None,
 ) -> HTMLResponse:
-    """A course's page; with `error`, why something was refused, beside the form as it was filled in."""
+    """Returns a course's page; with `error`, it shows why a change was refused, and the form as it was filled
+    in.
+    """
     names = Names.seen_by(context.caller, connection)
     in_force = attachment_in_force(connection, course.course_id)
     current = in_force.attachment_id if in_force else None

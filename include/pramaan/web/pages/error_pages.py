@@ -1,4 +1,6 @@
-"""What a page says when it says no: by the form that was filled in where there is one, else on a page."""
+"""Error pages: how a page shows an error, beside the entered form where there is one, else on a page of its
+own.
+"""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -18,15 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["NO_ROLE", "ErrorNotice", "error_page"]
 
 NO_ROLE: Final = "no_role"
-"""The code of somebody signed in who has no role at all."""
+"""The code for a signed-in user who has no role at all."""
 
 _NAMES_DETAIL: Final = frozenset({"invalid_issuer", "issuer_unprintable"})
-"""Codes whose message begins with the detail that it speaks of."""
+"""Codes whose message begins with the field that it is about."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorNotice:
-    """A error_notice in words, the fields it speaks of, and the code for whoever is asked for help."""
+    """An error in words, the fields that it is about, and the code to quote when asking for help."""
 
     code: str
     text: str
@@ -35,7 +37,7 @@ class ErrorNotice:
 
     @classmethod
     def of(cls, problem: "ProblemError") -> "ErrorNotice":
-        """The error_notice that a problem means."""
+        """Returns the notice for a problem."""
         named = [one.field for one in problem.errors]
         if problem.code in _NAMES_DETAIL:
             named.append(problem.detail.partition(":")[0].replace(".", "_"))
@@ -51,7 +53,7 @@ class ErrorNotice:
 
 @dataclass(frozen=True, slots=True)
 class ErrorView:
-    """A page that only refuses; `section` is where it stands among the others, if anywhere."""
+    """A page that shows only an error; `section` is the section of the site that it belongs to, if any."""
 
     error_notice: ErrorNotice
     sign_in: str
@@ -59,7 +61,7 @@ class ErrorView:
 
 
 def error_page(request: "Request", problem: "ProblemError") -> "Response":
-    """A page to a browser that asked for a page, the problem document to everybody else."""
+    """Returns a page to a browser that accepts one, the problem document to all other callers."""
     root = str(request.scope.get("root_path", ""))
     path = str(request.scope["path"]).removeprefix(root)
     is_page = any(path == one or path.startswith(f"{one}/") for one in (PAGES, LINKS))
@@ -79,6 +81,6 @@ def error_page(request: "Request", problem: "ProblemError") -> "Response":
 
 
 def _sign_in(root: str, path: str) -> str:
-    """Airflow's own page to sign in on, which then leads back here."""
+    """Returns the address of Airflow's sign-in page, which then leads back to this path."""
     server = root.removesuffix(PREFIX)
     return f"{server}/auth/login?next={quote(f'{root}{path}', safe='')}"

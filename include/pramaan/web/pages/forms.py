@@ -1,8 +1,8 @@
-"""Forms: the proof of where one comes from, and what it may say.
+"""Forms: their CSRF tokens, and the validation of their fields.
 
-A browser sends its cookies along with whatever another site has it send, so a cookie alone proves nothing.
-Every form carries a CSRF token that only a page of ours could have given to this user; and a browser that
-says where a form comes from must name this site.
+A browser sends its cookies along with requests that another site triggers, so a cookie alone proves nothing.
+Every form carries a CSRF token that only one of our pages could have given to this user; and a browser that
+names the origin of a form must name this site.
 """
 
 import unicodedata
@@ -50,17 +50,19 @@ _LONGEST_SEARCH: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class CsrfTokens:
-    """CsrfTokens for one user, under this home's key."""
+    """Makes and checks the CSRF tokens of one user, with this home's key."""
 
     settings: "Settings"
     username: str
 
     def csrf_token(self, purpose: Purpose) -> str:
-        """A csrf_token for a form, good for four hours."""
+        """Returns a CSRF token for a form, valid for four hours."""
         return self._serializer(purpose).dumps(self.username)
 
     def require(self, purpose: Purpose, csrf_token: str) -> None:
-        """Raises ProblemError 403 `form_expired` unless the token was given to this user for this, lately."""
+        """Raises ProblemError 403 `form_expired` unless the token was made for this user and purpose, and is
+        not expired.
+        """
         try:
             given_to = self._serializer(purpose).loads(csrf_token, max_age=_VALID_SECONDS)
         except BadData:
@@ -75,9 +77,9 @@ class CsrfTokens:
 
 
 def require_same_site(request: "Request") -> None:
-    """ErrorResponder what a browser says another site has it send.
+    """Refuse a request that, according to the browser, another site triggered.
 
-    Behind a proxy the address that people see is that of `Host` or the published one. Raises ProblemError 403
+    Behind a proxy, the address that people see is in `Host`, or is the published one. Raises ProblemError 403
     `form_not_trusted`.
     """
     site = request.headers.get("sec-fetch-site")
@@ -89,7 +91,7 @@ def require_same_site(request: "Request") -> None:
 
 @dataclass(frozen=True, slots=True)
 class CertificateForm:
-    """A certificate as it was filled in; `seen` is the attachment that was in force on the page."""
+    """The entered certificate; `seen` is the attachment that was in force on the page."""
 
     csrf_token: Annotated[str, Form()] = ""
     seen: Annotated[str, Form()] = ""
@@ -101,7 +103,7 @@ class CertificateForm:
 
     @classmethod
     def of(cls, attachment: "Attachment | None") -> "CertificateForm":
-        """The certificate in force, to be changed."""
+        """Returns the form with the certificate in force."""
         if attachment is None:
             return cls()
         tenants = attachment.criteria.get("recipient_tenants") or []
@@ -116,18 +118,18 @@ class CertificateForm:
         )
 
     def assertion(self) -> NewAttachment:
-        """What is to be asserted. Raises ProblemError 422 `invalid_request` naming the fields."""
+        """Returns the entered certificate. Raises ProblemError 422 `invalid_request` naming the fields."""
         lines = (line.strip() for line in self.recipient_tenants.splitlines())
         tenants = list(dict.fromkeys(line for line in lines if line))
         criteria = {"recipient_tenants": tenants or None, "minimum_score": _number(self.minimum_score)}
         values = {"template_id": self.template_id, "issuer_id": self.issuer_id, "criteria": criteria}
-        # A box that is not ticked is not sent.
+        # Browsers do not send an unticked box.
         return _checked(NewAttachment, {**values, "notify_recipients": self.notify_recipients == "yes"})
 
 
 @dataclass(frozen=True, slots=True)
 class RemovalForm:
-    """The removal of the certificate that was `seen`."""
+    """The removal of the certificate that the page showed (`seen`)."""
 
     csrf_token: Annotated[str, Form()] = ""
     seen: Annotated[str, Form()] = ""
@@ -135,7 +137,7 @@ class RemovalForm:
 
 @dataclass(frozen=True, slots=True)
 class IssuerForm:
-    """An issuer as it was filled in; `seen` is the version that the page showed, if any."""
+    """The entered issuer; `seen` is the version that the page showed, if any."""
 
     csrf_token: Annotated[str, Form()] = ""
     seen: Annotated[str, Form()] = ""
@@ -150,7 +152,7 @@ class IssuerForm:
 
     @classmethod
     def of(cls, version: "IssuerVersion") -> "IssuerForm":
-        """The details in force, to be changed."""
+        """Returns the form with the details in force."""
         return cls(
             seen=str(version.version),
             id=version.issuer_id,
@@ -163,15 +165,15 @@ class IssuerForm:
         )
 
     def new_issuer(self) -> NewIssuer:
-        """An issuer to be added. Raises ProblemError 422 `invalid_request` naming the fields."""
+        """Returns the issuer to add. Raises ProblemError 422 `invalid_request` naming the fields."""
         return _checked(NewIssuer, {"id": self.id.strip(), "tenant_id": self.tenant_id, **self._details()})
 
     def details(self) -> IssuerDetails:
-        """An issuer's new details. Raises ProblemError 422 `invalid_request` naming the fields."""
+        """Returns an issuer's new details. Raises ProblemError 422 `invalid_request` naming the fields."""
         return _checked(IssuerDetails, self._details())
 
     def image(self) -> bytes | None:
-        """The picture that was chosen, if any."""
+        """Returns the content of the chosen image file, if any."""
         return (self.signature.file.read() or None) if self.signature else None
 
     def _details(self) -> dict[str, Any]:
@@ -189,7 +191,7 @@ class IssuerForm:
 
 @dataclass(frozen=True, slots=True)
 class ReportForm:
-    """A report as it was filled in; `q` is what the batches were searched for."""
+    """The entered report; `q` is the text that the batches were searched for."""
 
     csrf_token: Annotated[str, Form()] = ""
     q: Annotated[str, Form()] = ""
@@ -200,7 +202,7 @@ class ReportForm:
     password: Annotated[str, Form()] = field(default="", repr=False)
 
     def wanted(self, *, language: str) -> ReportSpec:
-        """The report that is asked for. Raises ProblemError 422 `invalid_request` naming the fields."""
+        """Returns the requested report. Raises ProblemError 422 `invalid_request` naming the fields."""
         values = {
             "format": self.format,
             "email": self.email.strip() or None,
@@ -210,7 +212,7 @@ class ReportForm:
         return ReportSpec(**_checked(NewReport, values).model_dump(), batch_id=self.batch_id)
 
     def cadence(self) -> Cadence | None:
-        """How often it is asked for; None: now. Raises ProblemError 422 `invalid_request`."""
+        """Returns how often it is requested; None: once, now. Raises ProblemError 422 `invalid_request`."""
         values = {"when": None if self.when == "now" else self.when}
         return _checked(_Repetition, values).when
 
@@ -220,12 +222,12 @@ class _Repetition(BaseModel):
 
 
 def clean(text: str) -> str:
-    """A text to look for, without control characters: Postgres takes no NUL."""
+    """Returns a search text without control characters: Postgres text cannot hold NUL."""
     return "".join(one for one in text if unicodedata.category(one) != "Cc").strip()[:_LONGEST_SEARCH]
 
 
 def _number(text: str) -> float | None:
-    """What was written; what is no number becomes one that no field takes."""
+    """Returns the entered number; NaN for a text that is not a number, which no field accepts."""
     try:
         return float(text) if text.strip() else None
     except ValueError:
@@ -242,7 +244,9 @@ def _checked(kind: type[Body], values: dict[str, Any]) -> Body:
 
 
 def _field(location: tuple[int | str, ...]) -> str:
-    """The form's field for a place in the request: `criteria.minimum_score` is `minimum_score`."""
+    """Returns the form's field for a place in the request model: `criteria.minimum_score` is
+    `minimum_score`.
+    """
     match location:
         case ("criteria", str(name), *_):
             return name
@@ -253,7 +257,7 @@ def _field(location: tuple[int | str, ...]) -> str:
 
 
 def _host(origin: str) -> str:
-    """The host and port of an `Origin`; empty for `null` and for what is none."""
+    """Returns the host and port of an `Origin`; empty for `null` and for an unparsable one."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:

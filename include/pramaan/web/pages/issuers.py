@@ -40,7 +40,7 @@ def issuers(context: PageContextDep, done: str = "") -> HTMLResponse:
 
 @router.post("")
 def add_issuer(context: PageContextDep, form: FormDep) -> Response:
-    """Add an issuer, with its signature if one was chosen, as one version."""
+    """Add an issuer, with its signature if a file was chosen, as one version."""
     context.caller.require_anywhere("badge_creator")
     try:
         context.csrf_tokens.require("issuer", form.csrf_token)
@@ -67,7 +67,7 @@ def issuer(context: PageContextDep, issuer_id: IdInPath, done: str = "") -> HTML
 
 @router.post("/{issuer_id}")
 def change_issuer(context: PageContextDep, issuer_id: IdInPath, form: FormDep) -> Response:
-    """Change the details and the signature that were seen, as one version."""
+    """Change the details and the signature that the page showed, as one version."""
     with context.database.connection() as connection:
         known = accessible_issuer(connection, issuer_id, caller=context.caller)
     context.caller.require("badge_creator", tenant_id=known.tenant_id)
@@ -87,7 +87,9 @@ def change_issuer(context: PageContextDep, issuer_id: IdInPath, form: FormDep) -
 
 
 def _signed(issuer: Issuer, form: IssuerForm) -> Issuer:
-    """With the picture that was chosen, if any. It may take seconds, for which no connection is held."""
+    """Returns the issuer with the chosen signature image, if any. Checking it may take seconds; no connection
+    is held meanwhile.
+    """
     content = form.image()
     if content is None:
         return issuer

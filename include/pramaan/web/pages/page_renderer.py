@@ -1,4 +1,4 @@
-"""Records to HTML: the templates under `templates/pages`, an environment per language, and links."""
+"""Renders views to HTML: the templates under `templates/pages`, an environment per language, and links."""
 
 import hashlib
 import shlex
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["PAGES", "STYLESHEET", "PageRenderer", "stylesheet"]
 
 PAGES: Final = "/certificates"
-"""Where the pages stand in the app."""
+"""The path of the pages in the app."""
 
 STYLESHEET: Final = f"{PAGES}/pages.css"
-"""What nobody need sign in for: the page that asks people to sign in has a face, too."""
+"""Needs no sign-in: the page that asks people to sign in uses it, too."""
 
 _MEGABYTE: Final = 1_000_000
 _TEMPLATES: Final = PROJECT_ROOT / "templates" / "pages"
@@ -42,9 +42,9 @@ _TEMPLATES: Final = PROJECT_ROOT / "templates" / "pages"
 
 @dataclass(frozen=True, slots=True)
 class PageRenderer:
-    """What every page stands in: the reader, their language, and where the app is mounted.
+    """Renders pages for one request: the reader, their language, and the app's mount point.
 
-    `chosen` is the language that the address names, which links keep; `root` is a path, so that links hold
+    `chosen` is the language in the request's address, which links keep; `root` is a path, so that links work
     behind any proxy.
     """
 
@@ -56,7 +56,7 @@ class PageRenderer:
 
     @classmethod
     def of(cls, request: "Request") -> "PageRenderer":
-        """The frame of a request, signed in or not."""
+        """Returns the renderer for a request, signed in or not."""
         asked = request.query_params.get("language")
         chosen = asked if asked in LANGUAGES else None
         settings: Settings = request.app.state.settings
@@ -70,37 +70,37 @@ class PageRenderer:
         )
 
     def link(self, *parts: str, **query: str | None) -> str:
-        """The address of a page, in the chosen language: `link("courses", course_id)`."""
+        """Returns the address of a page, in the chosen language: `link("courses", course_id)`."""
         return self._address(parts, {"language": self.chosen, **query})
 
     def in_language(self, code: str, parts: tuple[str, ...], query: Mapping[str, str | None]) -> str:
-        """The address of a page in another language."""
+        """Returns the address of a page in another language."""
         return self._address(parts, {**query, "language": code})
 
     def api(self, *parts: str) -> str:
-        """The address of a call of the API, of which a page shows the picture or offers the file."""
+        """Returns the address of an API route, whose image or file a page shows or offers."""
         return "/".join((self.root, "v1", *(quote(part, safe="") for part in parts)))
 
     def when(self, instant: datetime) -> str:
-        """An instant as a person writes it, in our time zone."""
+        """Returns an instant formatted for people, in our time zone."""
         return format_datetime(instant, "d MMM y, HH:mm", tzinfo=self.zone, locale=_locale(self.language))
 
     def day(self, day: date) -> str:
-        """A calendar day as a person writes it."""
+        """Returns a calendar day formatted for people."""
         return format_date(day, "d MMM y", locale=_locale(self.language))
 
     def size(self, size_bytes: int) -> str:
-        """How large a file is."""
+        """Returns the size of a file formatted for people."""
         kilobytes = max(size_bytes / 1000, 0.1)
         unit, value = ("kilobyte", kilobytes) if size_bytes < _MEGABYTE else ("megabyte", kilobytes / 1000)
         return format_unit(round(value, 1), f"digital-{unit}", "short", locale=_locale(self.language))
 
     def number(self, value: int) -> str:
-        """A count with its separators, as India groups them."""
+        """Returns a count with digit groups as used in India."""
         return format_decimal(value, locale=_locale(self.language))
 
     def percent(self, value: float) -> str:
-        """A share of 0 to 100."""
+        """Returns a percentage (0 to 100) formatted for people."""
         return format_percent(Decimal(str(value)) / 100, "#,##0.##%", locale=_locale(self.language))
 
     def page(
@@ -112,7 +112,7 @@ class PageRenderer:
         query: Mapping[str, str | None] | None = None,
         status: int = 200,
     ) -> HTMLResponse:
-        """A page. `here` and `query` are where it can be asked for again, in another language."""
+        """Returns a rendered page. `here` and `query` are its address, for links to it in other languages."""
         html = _environment(self.language).get_template(template)
         switches = [
             (one, self.in_language(one.code, here, {**(query or {}), "done": None}))
@@ -136,7 +136,7 @@ class PageRenderer:
 
 
 def stylesheet() -> Response:
-    """How every page looks. Its address changes with its content, so browsers may keep it."""
+    """The stylesheet of every page. Its address changes with its content, so browsers may cache it."""
     return Response(_style()[0], media_type="text/css", headers={"cache-control": "public, max-age=86400"})
 
 
@@ -163,11 +163,11 @@ def _environment(language: str) -> Environment:
 
 
 def _bdi(text: object) -> Markup:
-    """A name within a sentence, whichever way it is written."""
+    """Returns HTML that isolates a name within a sentence, whatever its direction."""
     return Markup("<bdi>{}</bdi>").format(text)
 
 
 @cache
 def _locale(language: str) -> Locale:
-    """The language as India writes it: days before months, and lakhs."""
+    """Returns the language's locale for India: days before months, and lakhs."""
     return Locale.parse(f"{language}_IN")

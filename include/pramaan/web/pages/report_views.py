@@ -19,8 +19,8 @@ __all__ = ["ReportRow", "ReportsView", "ScheduleRow"]
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """A line of the list of requests; without `batch` it is one that the reader sees no longer. `due_at`
-    is when it is to be there at the latest.
+    """A row of the list of requests; without `batch` when the reader may no longer see it. `due_at` is when the
+    SLA of the report ends.
     """
 
     request: "ReportRequest"
@@ -31,19 +31,19 @@ class ReportRow:
 
     @classmethod
     def of(cls, request: "ReportRequest", batch: "Batch | None", *, now: datetime) -> "ReportRow":
-        """A request, with what became of it in words."""
+        """Returns the row of a request, with its state in words."""
         due_at = request.requested_at + SLA
         return cls(request, batch, _failure(request), due_at, due_at < now)
 
     @property
     def is_under_way(self) -> bool:
-        """Whether there is more to come."""
+        """Whether the request is still in progress."""
         return self.request.status in {"requested", "building"}
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
-    """A line of the list of schedules."""
+    """A row of the list of schedules."""
 
     schedule: "Schedule"
     batch: "Batch | None"
@@ -51,8 +51,8 @@ class ScheduleRow:
 
 @dataclass(frozen=True, slots=True)
 class ReportsView:
-    """The reader's reports, and the form to ask for one. While they are `following` one that they just asked
-    for, there is no form: the page loads itself again, which would empty it.
+    """The reader's reports, and the form to request one. While `following` a report that was just requested
+    there is no form: the page reloads itself, which would empty it.
     """
 
     rows: list[ReportRow]
@@ -69,12 +69,12 @@ class ReportsView:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether any report is still to come."""
+        """Whether any report is still in progress."""
         return any(row.is_under_way for row in self.rows)
 
 
 def _failure(request: "ReportRequest") -> ErrorNotice | None:
-    """Why it failed, or has to be tried again."""
+    """Returns why the request failed, or why it is tried again."""
     if request.error_class is None:
         return None
     return ErrorNotice(

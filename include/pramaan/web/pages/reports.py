@@ -1,4 +1,4 @@
-"""The page of progress reports: asking for one, seeing what becomes of it, and having one sent by itself."""
+"""The page of progress reports: request one, follow its state, and schedule reports."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ FormDep = Annotated[ReportForm, Depends()]
 
 @router.get("")
 def reports(context: PageContextDep, q: str = "", done: str = "") -> HTMLResponse:
-    """The reader's reports and schedules, and the form to ask for one."""
+    """The reader's reports and schedules, and the form to request one."""
     requester = _asker(context)
     form = ReportForm(q=clean(q), email=requester.email or "")
     with context.database.connection() as connection:
@@ -47,7 +47,7 @@ def reports(context: PageContextDep, q: str = "", done: str = "") -> HTMLRespons
 
 @router.post("")
 def ask(context: PageContextDep, form: FormDep, service: ReportServiceDep) -> Response:
-    """Ask for a report, now or by a schedule."""
+    """Request a report, now or by a schedule."""
     requester = _asker(context)
     form = replace(form, q=clean(form.q))
     with context.database.connection() as connection:
@@ -65,7 +65,7 @@ def ask(context: PageContextDep, form: FormDep, service: ReportServiceDep) -> Re
 
 @router.post("/schedules/{schedule_id}/remove")
 def stop(context: PageContextDep, schedule_id: UUID, csrf_token: Annotated[str, Form()] = "") -> Response:
-    """Remove a schedule of the reader's."""
+    """Remove one of the reader's schedules."""
     requester = _asker(context)
     with context.database.connection() as connection:
         try:
@@ -77,7 +77,9 @@ def stop(context: PageContextDep, schedule_id: UUID, csrf_token: Annotated[str, 
 
 
 def _asker(context: PageContext) -> Requester:
-    """Raises ProblemError 403 `mentor_needed` for somebody who is a mentor nowhere."""
+    """Returns the requester. Raises ProblemError 403 `mentor_needed` for a caller who is a mentor in no
+    tenant.
+    """
     requester = Requester.of(context.caller.username, context.caller.grants)
     if requester.tenants == []:
         raise ProblemError(403, "mentor_needed", "reports are for mentor or admin")
@@ -93,12 +95,14 @@ def _page(
     error: Exception | None = None,
     done: str = "",
 ) -> HTMLResponse:
-    """The page; with `error`, why something was refused, beside the form as it was filled in."""
+    """Returns the page; with `error`, it shows why a request was refused, and the form as it was
+    filled in.
+    """
     problem = as_problem(error) if error else None
     requests = list_requests(connection, requested_by=requester.username, limit=_REQUESTS)
     schedules = list_schedules(connection, scheduled_by=requester.username)
     batch_ids = {one.batch_id for one in requests} | {one.batch_id for one in schedules}
-    # Postgres has no text with this character.
+    # Postgres text cannot hold this character.
     batch_ids.add(form.batch_id.replace("\x00", ""))
     seen = find_batches(connection, tenants=requester.tenants, batch_ids=sorted(batch_ids))
     known = {one.batch_id: one for one in seen}
@@ -124,5 +128,5 @@ def _page(
 
 
 def _choice(found: list[Batch], chosen: Batch | None) -> list[Batch]:
-    """The batches to choose from, with the one that was chosen before."""
+    """Returns the batches to choose from, including the one that was chosen before."""
     return found if chosen is None or chosen in found else [chosen, *found]

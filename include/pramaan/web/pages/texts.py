@@ -1,4 +1,4 @@
-"""What the pages say for a code: errors, fields, decisions, and what has just been done."""
+"""The pages' texts by code: errors, fields, decisions, and completed actions."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -30,7 +30,7 @@ LITERALS: Final[Mapping[str, str]] = {
     "xlsx": "Excel (.xlsx)",
     "zip": "AES ZIP",
 }
-"""What is the same in every language and stands in texts by these names."""
+"""Values that are the same in every language, by the placeholders that texts use for them."""
 
 _LOOK: Final = gettext_noop("Something is missing or cannot be used. Look at the marked fields.")
 _CHOOSE: Final = gettext_noop("Choose one of these.")
@@ -135,7 +135,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "when": _CHOOSE,
     "password": gettext_noop("8 to 128 characters, or empty."),
 }
-"""Form field -> what it takes, shown where it was refused."""
+"""Form field -> what it accepts, shown beside a refused value."""
 
 FIELD_OF_CODE: Final[Mapping[str, str]] = {
     "batch_not_found": "batch_id",
@@ -154,7 +154,7 @@ FIELD_OF_CODE: Final[Mapping[str, str]] = {
     "template_not_usable": "template_id",
     "tenant_not_found": "tenant_id",
 }
-"""Code -> the form field that it speaks of."""
+"""Code -> the form field that it is about."""
 
 REASONS: Final[Mapping[str, str]] = {
     "recipient_unknown": gettext_noop("Their user record has not arrived yet"),
@@ -180,4 +180,4 @@ DONE: Final[Mapping[str, str]] = {
     "report_scheduled": gettext_noop("The reports are scheduled. They come by mail, by themselves."),
     "schedule_removed": gettext_noop("The schedule is removed. No more reports come from it."),
 }
-"""What an address says was done -> its words. Any other text in an address says nothing."""
+"""The `done` code in an address -> its text. Any other code shows nothing."""

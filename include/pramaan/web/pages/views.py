@@ -1,4 +1,6 @@
-"""What the pages show, as records: made from the registry's, and handed to the templates as they are."""
+"""What the pages show, as records: made from the registry's records, and passed to the templates
+unchanged.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,14 +40,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Criteria as they are shown."""
+    """Criteria as the pages show them."""
 
     recipient_tenants: tuple[str, ...]
     minimum_score: float | None
 
     @classmethod
     def of(cls, criteria: Mapping[str, object] | None) -> "Asked":
-        """From what an attachment keeps."""
+        """Returns the criteria of an attachment."""
         kept = criteria or {}
         tenants = cast(list[str], kept.get("recipient_tenants") or [])
         return cls(tuple(tenants), cast(float | None, kept.get("minimum_score")))
@@ -53,33 +55,33 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Titles of templates and names of issuers that the caller sees, by id."""
+    """Titles of templates and names of issuers that the caller may see, by id."""
 
     templates: dict[str, "Template"]
     issuers: dict[str, IssuerVersion]
 
     @classmethod
     def seen_by(cls, caller: "Caller", connection: "Connection") -> "Names":
-        """Read anew for each page: both change while we run."""
+        """Read the names again for each page: both may change while the app runs."""
         issuers = list_issuers(connection, tenants=caller.tenants(*READERS))
         return cls(
             {one.template_id: one for one in bundled_templates()}, {one.issuer_id: one for one in issuers}
         )
 
     def template(self, template_id: str) -> str:
-        """Its title; the id of one that is no longer there."""
+        """Returns the template's title, or the id of a template that no longer exists."""
         known = self.templates.get(template_id)
         return known.title if known else template_id
 
     def issuer(self, issuer_id: str) -> str:
-        """Its name; the id of one that the caller does not see."""
+        """Returns the issuer's name, or the id of an issuer that the caller may not see."""
         known = self.issuers.get(issuer_id)
         return known.name if known else issuer_id
 
 
 @dataclass(frozen=True, slots=True)
 class CourseRow:
-    """A line of the list of courses."""
+    """A row of the list of courses."""
 
     course: "Course"
     offers_certificate: bool
@@ -90,7 +92,7 @@ class CourseRow:
 
     @classmethod
     def of(cls, listed: "ListedCourse", names: Names) -> "CourseRow":
-        """A course, and what it offers in words."""
+        """Returns the row of a course, with what it offers in words."""
         return cls(
             listed,
             listed.offers_certificate,
@@ -133,7 +135,7 @@ class CertificateView:
 
     @classmethod
     def of(cls, attachment: "Attachment", names: Names, *, is_in_force: bool) -> "CertificateView":
-        """A version, in words."""
+        """Returns the view of a version."""
         newest = names.templates.get(attachment.template_id)
         return cls(
             attachment.template_id,
@@ -155,7 +157,7 @@ class CertificateView:
 
 @dataclass(frozen=True, slots=True)
 class CourseView:
-    """A course: what is in force, the form to change it, and all that was."""
+    """A course: the certificate in force, the form to change it, and the history."""
 
     course: "Course"
     is_published: bool
@@ -172,7 +174,7 @@ class CourseView:
 
 @dataclass(frozen=True, slots=True)
 class GroupView:
-    """A group of the preview: who would get it, and of all others how many for which reason."""
+    """A group of the preview: who would get the certificate, and how many others would not, by reason."""
 
     total: int
     would_get: int
@@ -182,7 +184,7 @@ class GroupView:
 
     @classmethod
     def of(cls, group: "GroupPreview") -> "GroupView":
-        """A group, with its reasons in words."""
+        """Returns the view of a group, with its reasons in words."""
         entitled = next((one for one in group.decisions if one.decision == "entitled"), None)
         others = [one for one in group.decisions if one.decision != "entitled"]
         people = tuple(entitled.listed) if entitled else ()
@@ -197,7 +199,7 @@ class GroupView:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmView:
-    """What asserting or updating would do, before it is done. Without `preview` it could not be found out."""
+    """The effect of asserting or replacing, before it is done. A group is None when the preview failed."""
 
     course: "Course"
     in_force: CertificateView | None
@@ -212,13 +214,13 @@ class ConfirmView:
 
     @property
     def is_update(self) -> bool:
-        """Whether there is one already."""
+        """Whether a certificate is in force already."""
         return self.in_force is not None
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveView:
-    """What removing would do; `losing` people in progress would get a certificate now (None: unknown)."""
+    """The effect of removing; `losing` people in progress would get a certificate now (None: unknown)."""
 
     course: "Course"
     in_force: CertificateView
@@ -230,7 +232,7 @@ class RemoveView:
 
 @dataclass(frozen=True, slots=True)
 class IssuersView:
-    """The issuers of the caller's tenants; `tenants` are those in which one may be added (None: any)."""
+    """The issuers of the caller's tenants; `tenants` are those where the caller may add one (None: any)."""
 
     issuers: list[IssuerVersion]
     may_add: bool
@@ -254,5 +256,5 @@ class IssuerView:
 
 
 def done_text(code: str | None) -> str | None:
-    """What was done, in words; nothing for a code that is not ours."""
+    """Returns the text for a completed action; None for an unknown code."""
     return DONE.get(code or "")

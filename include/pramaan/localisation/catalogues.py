@@ -1,8 +1,8 @@
 """The catalogues: a language's texts, as gettext reads them.
 
-A `.po` file is compiled in memory when its language is first asked for: no compiled file can be stale.
-A text that a catalogue lacks falls through to the English source text; English has no catalogue.
-How a text gets into a catalogue stands in this package's docstring.
+A `.po` file is compiled in memory when its language is first used: no compiled file can be stale. A text that
+is missing in a catalogue is shown in English; English has no catalogue. How to add a text is in this
+package's docstring.
 """
 
 from collections.abc import Callable
@@ -23,13 +23,13 @@ DOMAIN: Final = "pramaan"
 
 
 def catalogue_path(language: str, *, folder: Path = CATALOGUES) -> Path:
-    """Where a language's catalogue stands."""
+    """Returns the path of a language's catalogue."""
     return folder / "locales" / language / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
 @cache
 def translations(language: str) -> NullTranslations:
-    """A language's texts, read once per process.
+    """Returns a language's texts, read once per process.
 
     Raises UnknownLanguageError.
     """
@@ -50,7 +50,7 @@ def translations(language: str) -> NullTranslations:
 
 
 def gettext_in(language: str) -> Callable[[str], str]:
-    """The function that translates into a language; call it `_`, so that its texts are found.
+    """Returns the function that translates into a language; call it `_`, so that extraction finds its texts.
 
     Raises UnknownLanguageError.
     """
@@ -58,5 +58,7 @@ def gettext_in(language: str) -> Callable[[str], str]:
 
 
 def gettext_noop(text: str) -> str:
-    """The text as it is, marked for the catalogues: for constants that are translated when they are shown."""
+    """Returns the text unchanged, and marks it for the catalogues: for constants that are translated when
+    shown.
+    """
     return text

@@ -1,6 +1,6 @@
-"""What makes Jinja speak a language. Extraction and display share it, so that both see the same texts.
+"""Sets up Jinja for a language. Extraction and display share the options, so that both see the same texts.
 
-Texts are what Jinja calls new style: placeholders are `%(name)s`, filled and escaped by the call, as in
+Texts use Jinja's new style: placeholders are `%(name)s`, filled and escaped by the call, as in
 `_('Hello %(name)s', name=name)`; a literal percent sign is `%%`. The text itself counts as markup and is not
 escaped, so an ampersand is `&amp;`. In `{% trans %}` line breaks and indentation do not matter.
 """
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["EXTRACTION_OPTIONS", "localise"]
 
 EXTRACTION_OPTIONS: Final = {"newstyle_gettext": "true", "trimmed": "true", "silent": "false"}
-"""For Babel's `jinja2` extractor; not silent, or a syntax error would pass for a page without texts."""
+"""For Babel's `jinja2` extractor; not silent, or a template with a syntax error would count as one without
+texts.
+"""
 
 
 def localise(environment: "Environment", language: str) -> None:

@@ -1,6 +1,7 @@
-"""The texts a portal shows around a profile's certificates. The page and its buttons are the portal's own.
+"""The texts that a portal shows around a profile's certificates. The page and its buttons are the portal's
+own.
 
-Keys are stable: a portal built against them keeps working. New ones may be added, none renamed or removed.
+Keys are stable: a portal built with them keeps working. New keys may be added, none renamed or removed.
 """
 
 from collections.abc import Mapping
@@ -39,7 +40,7 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def labels_in(language: str) -> dict[str, str]:
-    """Every label, by its key, in a language.
+    """Returns every label, by its key, in a language.
 
     Raises UnknownLanguageError.
     """

@@ -1,6 +1,6 @@
-"""The languages that people can read Pramaan in, and which of them a browser asks for.
+"""The languages that Pramaan has texts in, and the negotiation of `Accept-Language`.
 
-Names, scripts and directions are Unicode's (CLDR), by way of Babel.
+Names, scripts and directions are from Unicode's CLDR, through Babel.
 """
 
 import re
@@ -17,14 +17,14 @@ from pramaan.errors import UnknownLanguageError
 __all__ = ["LANGUAGES", "SOURCE_LANGUAGE", "Language", "negotiate", "require_language"]
 
 SOURCE_LANGUAGE: Final = "en"
-"""What the texts in the code are written in."""
+"""The language of the texts in the code."""
 
 _CODES: Final = ("as", "bn", "en", "gu", "hi", "kn", "ml", "mr", "or", "pa", "ta", "te", "ur")
 
 _LONGEST_HEADER: Final = 1000
 _MOST_RANGES: Final = 50
 _SHOWN_OF_UNKNOWN: Final = 35
-"""Characters; the longest language tag that RFC 5646 expects software to take."""
+"""Characters; the longest language tag that RFC 5646 expects software to accept."""
 
 _LANGUAGE_RANGE: Final = re.compile(
     r"(?P<language>[a-z]{2,3})(?P<subtags>(?:-[a-z0-9]{1,8})*+)"
@@ -35,7 +35,7 @@ _LANGUAGE_RANGE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language people can choose.
+    """A language that people can choose.
 
     `name` is in the language itself, `script` an ISO 15924 code such as `Deva`, `direction` HTML's `dir`.
     """
@@ -58,7 +58,7 @@ def _language(code: str) -> Language:
 
 
 class _Languages(Mapping[str, Language]):
-    """Each is made when it is asked for: to read all of Babel's files takes a tenth of a second."""
+    """Makes each language when it is first used: reading all of Babel's files takes a tenth of a second."""
 
     def __getitem__(self, code: str) -> Language:
         if code not in _CODES:
@@ -77,9 +77,9 @@ LANGUAGES: Final[Mapping[str, Language]] = _Languages()
 
 
 def require_language(code: str) -> Language:
-    """The language of this code.
+    """Returns the language with this code.
 
-    Raises UnknownLanguageError, which names the ones there are.
+    Raises UnknownLanguageError, which names the known ones.
     """
     try:
         return LANGUAGES[code]
@@ -91,11 +91,11 @@ def require_language(code: str) -> Language:
 
 
 def negotiate(accept_language_header: str | None, *, default: str = SOURCE_LANGUAGE) -> str:
-    """The code of the language of ours that a browser's `Accept-Language` (RFC 9110, 12.5.4) likes best.
+    """Returns the code of our language that a browser's `Accept-Language` (RFC 9110, 12.5.4) prefers.
 
-    A region does not matter (`hi-IN` is Hindi); a script does: who asks for `hi-Latn` or `pa-Arab` may not
-    read ours. What cannot be read is passed over, and so is what stands beyond the first 1000 characters or
-    50 languages; without a match, and for `*`, it is `default`. Never raises.
+    A region is ignored (`hi-IN` is Hindi); a script is not: a reader who asks for `hi-Latn` or `pa-Arab` may
+    be unable to read ours. Unreadable parts are skipped, as are all beyond the first 1000 characters or 50
+    languages; without a match, and for `*`, it returns `default`. Never raises.
     """
     best, best_quality = default, 0.0
     ranges = (accept_language_header or "")[:_LONGEST_HEADER].lower().split(",", _MOST_RANGES)
@@ -111,6 +111,6 @@ def negotiate(accept_language_header: str | None, *, default: str = SOURCE_LANGU
 
 
 def _in_its_script(language: Language, subtags: str) -> bool:
-    """Whether a range's subtags ask for no other script than the language's; a script has four letters."""
+    """Whether the subtags of a range name no other script than the language's; a script has four letters."""
     scripts = [subtag for subtag in subtags.split("-")[1:] if len(subtag) == len("Deva") and subtag.isalpha()]
     return scripts[:1] in ([], [language.script.lower()])

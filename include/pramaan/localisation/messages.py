@@ -1,10 +1,10 @@
-"""Brings the catalogues up to date with the texts in the code: `make messages`.
+"""Updates the catalogues from the texts in the code: `make messages`.
 
-It does what `pybabel extract` and `pybabel update` do, by the same functions, but writes a header without
-dates and versions and names files without line numbers: the same texts give the same bytes, so that a
+It does what `pybabel extract` and `pybabel update` do, with the same functions, but writes a header without
+dates and versions and file names without line numbers: the same texts give the same bytes, so that a
 catalogue changes only when a text does. Translations are never guessed from similar texts.
 
-    python -m pramaan.localisation.messages [FOLDER]     FOLDER is where `pramaan.pot` and `locales/` stand
+    python -m pramaan.localisation.messages [FOLDER]     FOLDER holds `pramaan.pot` and `locales/`
 """
 
 import os
@@ -32,7 +32,7 @@ _SOURCES: Final = {
     "include/pramaan": [("**.py", "python")],
     "templates": [("certificates/**", "ignore"), ("**.html", "jinja2"), ("**.txt", "jinja2")],
 }
-"""Folder of the checkout -> its files that hold texts, and the extractor that reads them."""
+"""Folder of the checkout -> its files with texts, and the extractor that reads them."""
 
 _OPTIONS: Final = {"**.html": EXTRACTION_OPTIONS, "**.txt": EXTRACTION_OPTIONS}
 
@@ -43,12 +43,12 @@ _COMMENT_TAG: Final = "Translators:"
 
 
 def template_path(folder: Path) -> Path:
-    """Where the template of all catalogues stands."""
+    """Returns the path of the template of all catalogues."""
     return folder / f"{DOMAIN}.pot"
 
 
 def source_messages(checkout: Path = _CHECKOUT) -> Catalog:
-    """Every text marked in the Python package and the templates of a checkout."""
+    """Returns every text marked in the Python package and the templates of a checkout."""
     catalogue = Catalog(domain=DOMAIN)
     for source, methods in _SOURCES.items():
         for file, _line, message, comments, context in extract_from_dir(
@@ -65,12 +65,14 @@ def source_messages(checkout: Path = _CHECKOUT) -> Catalog:
 
 
 def template_text(messages: Catalog) -> str:
-    """The template's text: every message, none translated."""
+    """Returns the content of the template: every message, untranslated."""
     return _header("Every text of Pramaan, in English; written by `make messages`.", {}) + _body(messages)
 
 
 def catalogue_text(language: str, messages: Catalog, current: Path) -> str:
-    """A language's catalogue with exactly these messages, and the translations it has of them in a file."""
+    """Returns a language's catalogue with exactly these messages, and their translations from the `current`
+    file.
+    """
     catalogue = Catalog(locale=language, domain=DOMAIN)
     if current.exists():
         with current.open("rb") as file:
@@ -109,9 +111,9 @@ def _body(catalogue: Catalog) -> str:
 
 
 def update(folder: Path = CATALOGUES, *, checkout: Path = _CHECKOUT) -> list[Path]:
-    """Write the template and every language's catalogue where they are out of date; return what it wrote.
+    """Write the template and every language's catalogue that are out of date; returns the written files.
 
-    Safe to repeat and to interrupt: a file is replaced whole.
+    Idempotent and safe to interrupt: a file is replaced as a whole.
     """
     messages = source_messages(checkout)
     texts = {template_path(folder): template_text(messages)}
@@ -133,7 +135,9 @@ def _replace(path: Path, text: str) -> None:
 
 
 def forms(message: Message) -> tuple[str, ...]:
-    """A message's translation: one text, or one per plural form of the language; empty where it has none."""
+    """Returns a message's translation: one text, or one per plural form of the language; empty if it has
+    none.
+    """
     string = message.string or ""
     return (string,) if isinstance(string, str) else tuple(string)
 
@@ -145,7 +149,7 @@ def _untranslated(path: Path) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Update the catalogues, and say which changed and what is left to translate."""
+    """Update the catalogues; print which changed and how many texts are untranslated."""
     folder = Path(arguments[0]) if arguments else CATALOGUES
     for path in update(folder):
         sys.stdout.write(f"{os.path.relpath(path)}: brought up to date\n")

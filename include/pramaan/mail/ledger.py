@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 LEASE: Final = timedelta(minutes=10)
-"""How long a mail is leased to one sender, who stops earlier; after that a killed sender's mail is free."""
+"""How long a sender leases a mail; it stops sending earlier. A killed sender's mail is free after that."""
 
 SMALL_BYTES: Final = 2_000_000
 """A file of this size is transmitted in seconds."""

@@ -19,8 +19,8 @@ __all__ = ["ReportRow", "ReportsView", "ScheduleRow"]
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """A row of the list of requests; without `batch` when the reader may no longer see it. `due_at` is when the
-    SLA of the report ends.
+    """A row of the list of requests; without `batch` when the reader may no longer see it. `due_at` is when
+    the SLA of the report ends.
     """
 
     request: "ReportRequest"

@@ -61,7 +61,7 @@ from pramaan.orchestration import assets, reports, steps
         DeadlineAlert(
             reference=DeadlineReference.DAGRUN_QUEUED_AT,
             interval=timedelta(minutes=minutes),
-            callback=SyncCallback(reports.tell_of_late_reports),
+            callback=SyncCallback(reports.notify_late_reports),
         )
         for minutes in (20, 30)
     ],

@@ -15,7 +15,7 @@ from pramaan.registry.grants import team_addresses
 from pramaan.settings import Settings
 from pramaan.warehouse.freshness import StaleFeed, stale_feeds
 
-__all__ = ["OverdueFeed", "StaleFeeds", "in_words", "tell_of_stale_feeds"]
+__all__ = ["OverdueFeed", "StaleFeeds", "in_words", "notify_stale_feeds"]
 
 
 class OverdueFeed(BaseModel):
@@ -43,7 +43,7 @@ class StaleFeeds(Content):
     feeds: Annotated[tuple[OverdueFeed, ...], Field(min_length=1)]
 
 
-def tell_of_stale_feeds(settings: Settings, *, url: str, now: datetime) -> Sequence[StaleFeed]:
+def notify_stale_feeds(settings: Settings, *, url: str, now: datetime) -> Sequence[StaleFeed]:
     """Find the overdue feeds and queue a mail that names them; returns them.
 
     Idempotent: the team gets one mail per calendar day of the platform's time zone. It goes to

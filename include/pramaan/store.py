@@ -29,7 +29,7 @@ _SYNCED_AS_A_WHOLE: Final = 16
 write its journal each time, which takes twice as long as writing the file.
 """
 
-_WHOLE_SYNC_LASTS: Final = frozenset({0xEF53, 0x58465342, 0x9123683E})
+_SYNCFS_DURABLE: Final = frozenset({0xEF53, 0x58465342, 0x9123683E})
 """ext4, XFS and Btrfs, as statfs(2) numbers them. On others, such as FUSE, syncfs(2) may promise less."""
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
@@ -215,7 +215,7 @@ def _disk_of(folders: Collection[str], *, files: int) -> Iterator[_Sync]:
             device = Path(folder).stat().st_dev
             if device not in descriptors:
                 descriptors[device] = os.open(folder, os.O_RDONLY)
-            if _lasts_when_synced_as_a_whole(descriptors[device]):
+            if _is_syncfs_durable(descriptors[device]):
                 whole[folder] = descriptors[device]
         yield partial(_sync_all, whole)
     finally:
@@ -237,9 +237,9 @@ def _sync_all(whole: Mapping[str, int], paths: Sequence[str]) -> list[Exception 
     return [ends[path] for path in paths]
 
 
-def _lasts_when_synced_as_a_whole(descriptor: int) -> bool:
+def _is_syncfs_durable(descriptor: int) -> bool:
     words = (ctypes.c_long * _WORDS_OF_STATFS)()
-    return _LIBC.fstatfs(descriptor, words) == 0 and words[0] & 0xFFFFFFFF in _WHOLE_SYNC_LASTS
+    return _LIBC.fstatfs(descriptor, words) == 0 and words[0] & 0xFFFFFFFF in _SYNCFS_DURABLE
 
 
 def _sync_file_system(descriptor: int) -> None:

@@ -22,7 +22,7 @@ __all__ = ["Watch"]
 
 log = logging.getLogger(__name__)
 
-_TELL_AGAIN_SECONDS: Final = 60.0
+_REPORT_AGAIN_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.5
 _NOTIFIED_SECONDS: Final = 5.0
 _AFTER_A_FAULT_SECONDS: Final = 5.0
@@ -47,7 +47,7 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._hang_up()
+        self._disconnect()
 
     def look(self) -> list[str]:
         """Returns the names of pending work that were not returned within the last minute. Waits half a
@@ -64,11 +64,11 @@ class Watch:
                 str(error).splitlines()[0] if isinstance(error, PramaanError) else type(error).__name__,
                 _AFTER_A_FAULT_SECONDS,
             )
-            self._hang_up()
+            self._disconnect()
             time.sleep(_AFTER_A_FAULT_SECONDS)
             return []
         now = time.monotonic()
-        self._told = {name: at for name, at in self._told.items() if now - at < _TELL_AGAIN_SECONDS}
+        self._told = {name: at for name, at in self._told.items() if now - at < _REPORT_AGAIN_SECONDS}
         new = [name for name in found if name not in self._told]
         self._told |= dict.fromkeys(new, now)
         return new
@@ -82,7 +82,7 @@ class Watch:
             self._asked_at = 0.0  # a NOTIFY may have been missed meanwhile
         return self._connection
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None

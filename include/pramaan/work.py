@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
-from pramaan.certificates.work import UNASKED, UNISSUED
+from pramaan.certificates.work import UNISSUED, UNNOTIFIED_HOLDS
 from pramaan.database.work import WorkSource
 from pramaan.feeds.work import files_waiting
 from pramaan.quality.waiting import UNCHECKED
@@ -30,7 +30,7 @@ def work_sources(settings: Settings, *, url: str) -> Mapping[Work, Sequence[Work
         "facts": (files_waiting(landing, feeds=FACT_FEEDS), UNDECIDED, UNISSUED),
         "telemetry": (files_waiting(landing, feeds=TELEMETRY_FEEDS),),
         "loads": (UNCHECKED,),
-        "holds": (UNASKED,),
+        "holds": (UNNOTIFIED_HOLDS,),
         "reports": (WorkSource("reports", ReportService(settings, url=url).poll),),
         "mail": (DUE_NOTICES,),
     }

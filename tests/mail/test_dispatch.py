@@ -10,7 +10,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from mail_servers import Temper, free_port, queue, rows, running_server
 from pramaan.database.connect import Connection, connect
 from pramaan.errors import MailError
-from pramaan.mail.dispatch import CONNECTIONS, Clock, send_round, silent_for
+from pramaan.mail.dispatch import CONNECTIONS, Clock, send_round, unanswered_for
 from pramaan.mail.ledger import claim_mail, open_sender, retry_failed
 from pramaan.mail.send import Sent
 from pramaan.settings import Settings
@@ -152,7 +152,7 @@ def test_a_server_that_is_away_costs_no_attempt_and_is_left_alone_for_a_while(
     assert attempts == 0
     assert timedelta(seconds=30) < wait <= timedelta(minutes=1)
     assert list(DUE_NOTICES.pending(connection)) == []
-    assert silent_for(connection, kinds=NOTICES) < timedelta(minutes=20)
+    assert unanswered_for(connection, kinds=NOTICES) < timedelta(minutes=20)
 
     connection.execute("update ops.mails set due_at = now() - interval '2 hours', next_attempt_at = now()")
     with pytest.raises(MailError):
@@ -160,7 +160,7 @@ def test_a_server_that_is_away_costs_no_attempt_and_is_left_alone_for_a_while(
     ((attempts, wait),) = rows(connection, "attempts, next_attempt_at - now()")
     assert attempts == 0
     assert timedelta(minutes=4) < wait <= timedelta(minutes=5)
-    assert silent_for(connection, kinds=NOTICES) >= timedelta(hours=2)
+    assert unanswered_for(connection, kinds=NOTICES) >= timedelta(hours=2)
 
 
 def test_a_server_that_answered_lately_is_not_silent(mailing: Settings, connection: Connection) -> None:
@@ -171,7 +171,7 @@ def test_a_server_that_answered_lately_is_not_silent(mailing: Settings, connecti
         server_url = f"smtp://127.0.0.1:{port}"
         sent = send_notices(mailing, url=database_url(mailing), server_url=lambda: server_url, seconds=60.0)
     assert sent == Sent(retried=1)
-    assert silent_for(connection, kinds=NOTICES) < timedelta(minutes=20)
+    assert unanswered_for(connection, kinds=NOTICES) < timedelta(minutes=20)
 
 
 def test_a_blip_after_a_mail_was_put_off_for_hours_is_a_blip(
@@ -191,14 +191,14 @@ def test_a_blip_after_a_mail_was_put_off_for_hours_is_a_blip(
     away = f"smtp://127.0.0.1:{free_port()}"
     with pytest.raises(MailError):
         send_notices(mailing, url=url, server_url=lambda: away, seconds=1.0)
-    assert silent_for(connection, kinds=NOTICES) < timedelta(minutes=20)
+    assert unanswered_for(connection, kinds=NOTICES) < timedelta(minutes=20)
 
     # Nor does a mail that failed long ago, and that a person tries again, tell of three hours.
     connection.execute("update ops.mails set status = 'failed', error_class = 'x', due_at = queued_at")
     assert retry_failed(connection) == 1
     with pytest.raises(MailError):
         send_notices(mailing, url=url, server_url=lambda: away, seconds=1.0)
-    assert silent_for(connection, kinds=NOTICES) < timedelta(minutes=20)
+    assert unanswered_for(connection, kinds=NOTICES) < timedelta(minutes=20)
 
 
 def test_a_claim_reads_few_rows_however_many_wait_and_the_team_goes_first(connection: Connection) -> None:

@@ -90,7 +90,7 @@ def test_a_batch_is_four_steps(attached: Settings, connection: Connection, tmp_p
 def test_a_batch_gives_way_to_a_run_in_the_foreground(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(steps, "_TIMEOUT_SECONDS", 0.0)
     with pipeline_lock(connection), pytest.raises(AirflowSkipException):
         steps.load_feeds("scheduled__1")
     assert counts_of_runs(connection) == [{"gave_way": 1}]
@@ -231,7 +231,7 @@ def test_reports_that_wait_have_a_builder_and_one_is_there_for_none(
         taken(batch="b")
     monkeypatch.setenv("PRAMAAN_SMTP_URL", f"smtp://127.0.0.1:{free_port()}")
     assert set(reports.build_and_send().values()) == {0}
-    reports.tell_of_late_reports()
+    reports.notify_late_reports()
 
 
 def test_feeds_that_never_came_are_not_overdue() -> None:

@@ -17,7 +17,7 @@ from mail_servers import Temper, free_port, running_server
 from pramaan.database.connect import Connection, connect
 from pramaan.pipeline import Pipeline
 from pramaan.registry.grants import Grant, remove_grant
-from pramaan.reports.builders import Worked
+from pramaan.reports.builders import BuilderTotals
 from pramaan.reports.ledger import count_waiting, open_builder
 from pramaan.reports.requests import Requester
 from pramaan.reports.service import ReportService
@@ -43,7 +43,7 @@ def words_in(mail: EmailMessage) -> str:
     return str(part.get_content())
 
 
-def work(service: ReportService, *, port: int) -> Worked:
+def work(service: ReportService, *, port: int) -> BuilderTotals:
     return service.work(server_url=lambda: f"smtp://127.0.0.1:{port}")
 
 
@@ -57,7 +57,7 @@ def test_what_waits_is_built_and_sent(
     ]
     temper = Temper()
     with running_server(temper) as port:
-        assert work(service, port=port) == Worked(built=3, sent=3)
+        assert work(service, port=port) == BuilderTotals(built=3, sent=3)
 
     done = [line(connection, request) for request in requests]
     assert [(one.status, one.rows) for one in done] == [("sent", 3), ("sent", 0), ("sent", 3)]
@@ -72,13 +72,13 @@ def test_what_waits_is_built_and_sent(
 
 def test_without_a_server_what_is_built_waits(service: ReportService, connection: Connection) -> None:
     request = ask(service, connection)
-    assert service.work(server_url=lambda: None) == Worked(built=1)
+    assert service.work(server_url=lambda: None) == BuilderTotals(built=1)
     assert work(service, port=free_port()).sent == 0
     assert (line(connection, request).status, line(connection, request).handed_over_at) == ("building", None)
 
     connection.execute("update ops.mails set next_attempt_at = now()")
     with running_server(Temper()) as port:
-        assert work(service, port=port) == Worked(sent=1)
+        assert work(service, port=port) == BuilderTotals(sent=1)
     assert line(connection, request).status == "sent"
 
 
@@ -92,7 +92,7 @@ def test_what_killed_builders_left_is_swept_once_it_is_old(
         then = time.time() - hours * 3600
         os.utime(scratch / name, (then, then))
     ask(service, connection)
-    assert service.work(server_url=lambda: None) == Worked(built=1)
+    assert service.work(server_url=lambda: None) == BuilderTotals(built=1)
     assert [left.name for left in scratch.iterdir()] == ["under way"]
     shutil.rmtree(scratch)
 
@@ -102,7 +102,7 @@ def test_a_batch_that_went_away_fails_in_words(service: ReportService, connectio
     connection.execute("delete from raw.batches where batch_id = 'b2'")
     temper = Temper()
     with running_server(temper) as port:
-        assert work(service, port=port) == Worked(built=1, sent=2, failed=1)
+        assert work(service, port=port) == BuilderTotals(built=1, sent=2, failed=1)
     failed = line(connection, gone)
     assert (failed.status, failed.error_class, failed.error) == (
         "failed", "batch_not_found", "there is no batch b2",
@@ -121,12 +121,12 @@ def test_a_store_that_is_away_is_waited_for(
     store.parent.mkdir(exist_ok=True)
     store.write_text("in the way of a folder")
     with running_server(Temper()) as port:
-        assert work(service, port=port) == Worked(given_back=1)
+        assert work(service, port=port) == BuilderTotals(given_back=1)
         waits = line(connection, request)
         assert (waits.status, waits.error_class, waits.attempts) == ("requested", "unavailable", 0)
         store.unlink()
         connection.execute("update ops.report_requests set next_attempt_at = now()")
-        assert work(service, port=port) == Worked(built=1, sent=1)
+        assert work(service, port=port) == BuilderTotals(built=1, sent=1)
     assert line(connection, request).error is None
 
 
@@ -135,7 +135,7 @@ def test_a_grant_that_is_gone_by_then_gives_no_report(service: ReportService, co
     remove_grant(connection, Grant("meera", "mentor", "t"), by=TESTER)
     temper = Temper()
     with running_server(temper) as port:
-        assert work(service, port=port) == Worked(sent=1, failed=1)
+        assert work(service, port=port) == BuilderTotals(sent=1, failed=1)
     assert line(connection, request).error_class == "batch_not_found"
     (told,) = temper.messages
     assert told["Subject"] == "No progress report: b"
@@ -152,8 +152,8 @@ def test_what_is_tried_for_a_day_is_given_up_and_who_asked_is_told(
     store.write_text("in the way of a folder")
     temper = Temper()
     with running_server(temper) as port:
-        assert work(service, port=port) == Worked(sent=1, failed=1)
-        assert work(service, port=port) == Worked()
+        assert work(service, port=port) == BuilderTotals(sent=1, failed=1)
+        assert work(service, port=port) == BuilderTotals()
     assert (line(connection, request).status, line(connection, request).error_class) == (
         "failed", "given_up",
     )  # fmt: skip
@@ -172,11 +172,11 @@ def test_small_reports_do_not_wait_behind_large_ones(
     with connect(database_url(settings)) as elsewhere, running_server(Temper()) as port:
         # As the builder does that is busy with another large one.
         elsewhere.execute("select pg_advisory_lock(%s)", (0x5072616D61616E05,))
-        assert work(service, port=port) == Worked(built=1, sent=1)
+        assert work(service, port=port) == BuilderTotals(built=1, sent=1)
         assert line(connection, small).status == "sent"
         assert line(connection, large).status == "requested"
         elsewhere.execute("select pg_advisory_unlock(%s)", (0x5072616D61616E05,))
-        assert work(service, port=port) == Worked(built=1, sent=1)
+        assert work(service, port=port) == BuilderTotals(built=1, sent=1)
     assert line(connection, large).status == "sent"
 
 
@@ -203,7 +203,7 @@ def test_a_report_that_kills_its_builders_fails(
     for _ in range(3):
         with connect(database_url(settings)) as own, open_builder(own) as builder:
             assert builder.claim() is not None
-    assert service.work(server_url=lambda: None) == Worked(failed=1)
+    assert service.work(server_url=lambda: None) == BuilderTotals(failed=1)
     assert (line(connection, request).status, line(connection, request).error_class) == (
         "failed", "builder_died",
     )  # fmt: skip

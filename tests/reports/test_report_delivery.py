@@ -32,7 +32,7 @@ from pramaan.reports.ledger import (
 )
 from pramaan.reports.mails import REPORT_MAILS, ProgressReport, ReportLate
 from pramaan.reports.rows import Totals
-from pramaan.reports.sla import tell_of_late_reports
+from pramaan.reports.sla import notify_late_reports
 from pramaan.settings import Settings
 from pramaan.stages.mailing import ALL_MAILS, NOTICES
 from pramaan.store import Store
@@ -494,7 +494,7 @@ def test_of_a_late_report_the_admins_of_its_tenant_learn_where_no_team_is_known(
         add_grant(connection, Grant(name, "admin", tenant_id, f"{name}@example.org"), by=TESTER)
     connection.execute("update ops.report_requests set requested_at = now() - interval '21 minutes'")
 
-    assert tell_of_late_reports(connection, team=(), sender=SENDER) == 1
+    assert notify_late_reports(connection, team=(), sender=SENDER) == 1
     temper = Temper()
     with running_server(temper) as port:
         assert send(connection, Store(settings.store_url), port, kinds={ReportLate.kind: ReportLate}) == Sent(

@@ -6,7 +6,7 @@ import pytest
 
 from pramaan.database.connect import Connection
 from pramaan.errors import DatabaseError
-from pramaan.freshness import in_words, tell_of_stale_feeds
+from pramaan.freshness import in_words, notify_stale_feeds
 from pramaan.settings import Settings
 from pramaan.warehouse.freshness import stale_feeds
 from worlds import database_url
@@ -58,7 +58,7 @@ def test_the_team_is_told_once_a_day(settings: Settings, overdue: Connection) ->
     evening = NOON + timedelta(hours=11)
     next_day_in_india = NOON + timedelta(hours=13)
     for now, mails in ((NOON, 1), (evening, 1), (next_day_in_india, 2)):
-        assert tell_of_stale_feeds(told, url=database_url(settings), now=now)
+        assert notify_stale_feeds(told, url=database_url(settings), now=now)
         found = overdue.execute(
             "select subject_key, recipients from ops.mails where kind = 'stale_feeds' order by mail_id"
         ).fetchall()
@@ -71,9 +71,9 @@ def test_the_team_is_told_once_a_day(settings: Settings, overdue: Connection) ->
 def test_nothing_is_told_where_all_comes_or_nothing_ever_did(
     settings: Settings, connection: Connection
 ) -> None:
-    assert tell_of_stale_feeds(settings, url=database_url(settings), now=NOON) == []
+    assert notify_stale_feeds(settings, url=database_url(settings), now=NOON) == []
     came(connection, "progress", days_ago=1)
-    assert tell_of_stale_feeds(settings, url=database_url(settings), now=NOON) == []
+    assert notify_stale_feeds(settings, url=database_url(settings), now=NOON) == []
     assert connection.execute("select count(*) from ops.mails").fetchone() == (0,)
 
 

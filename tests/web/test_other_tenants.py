@@ -132,7 +132,7 @@ def test_a_preview_counts_everybody_by_reason_and_changes_nothing(mixed_course: 
 
 
 def test_a_preview_while_others_are_made_asks_to_come_back(two_tenants: World) -> None:
-    with previews.few_at_once, previews.few_at_once:
+    with previews.preview_slots, previews.preview_slots:
         answer = two_tenants.api("creator_t", "POST", f"{WRITING}/preview", json={})
     assert_problem(answer, 503, "busy")
     assert answer.headers["retry-after"] == "5"

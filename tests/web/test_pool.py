@@ -70,7 +70,7 @@ def turnstile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Turnstile]:
     turnstile = Turnstile()
     monkeypatch.setattr(check, "_vetted", set())
     monkeypatch.setattr(check, "_one_child", turnstile)
-    monkeypatch.setattr(previews, "few_at_once", turnstile)
+    monkeypatch.setattr(previews, "preview_slots", turnstile)
     opened = reports._open
 
     def open_slowly(*arguments: Any) -> Any:

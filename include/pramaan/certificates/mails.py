@@ -22,7 +22,7 @@ class CertificateIssued(Content):
     certificate_id: Line
 
     @property
-    def answers_to(self) -> str | None:
+    def reply_to(self) -> str | None:
         """The issuer: a machine reads no answers."""
         return self.issuer_email if self.issuer_email and is_sendable(self.issuer_email) else None
 

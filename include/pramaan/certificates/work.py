@@ -7,7 +7,7 @@ from pramaan.certificates.holds import ASKED_AGAIN_AFTER
 from pramaan.database.connect import Connection
 from pramaan.database.work import WorkSource
 
-__all__ = ["UNASKED", "UNISSUED"]
+__all__ = ["UNISSUED", "UNNOTIFIED_HOLDS"]
 
 # What is pending is issued by the run that enqueued it: it counts only when that run must have died, or when
 # it was not time yet to try again.
@@ -40,5 +40,5 @@ def _unasked(connection: Connection) -> Iterator[str]:
 UNISSUED: Final = WorkSource("certificates", _unissued)
 """Certificates that no run is about to issue."""
 
-UNASKED: Final = WorkSource("holds", _unasked)
+UNNOTIFIED_HOLDS: Final = WorkSource("holds", _unasked)
 """Holds that nobody was asked about."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["issue", "load"]
 
-_PATIENCE_SECONDS: Final = 3600.0
+_TIMEOUT_SECONDS: Final = 3600.0
 """For a run that is under way elsewhere: somebody looks on, and may interrupt."""
 
 _MAIL_SECONDS: Final = 5.0
@@ -56,7 +56,7 @@ def load(folder: Path, *, history: bool, as_json: bool) -> int:
     pipeline = open_pipeline()
     with pipeline.connect() as connection, progress() as bars:
         bar = bars.add_task("Waiting for the pipeline's lock", total=None)
-        with pipeline_lock(connection, wait_seconds=_PATIENCE_SECONDS):
+        with pipeline_lock(connection, wait_seconds=_TIMEOUT_SECONDS):
             bars.update(bar, description="Rows read")
             _drop(pipeline, (file for file in files if file[0] in FACT_FEEDS))
             run_id = start_run(connection, trigger="foreground", history=history)
@@ -100,7 +100,7 @@ def issue(*, history: bool, retry_failed: bool, as_json: bool) -> None:
 
     pipeline = open_pipeline()
     with pipeline.connect() as connection, progress() as bars:
-        with pipeline_lock(connection, wait_seconds=_PATIENCE_SECONDS):
+        with pipeline_lock(connection, wait_seconds=_TIMEOUT_SECONDS):
             run_id = start_run(connection, trigger="foreground", history=history)
             if retry_failed:
                 issuing.retry_failed(connection, by=operator())
@@ -128,7 +128,7 @@ def _load_telemetry(
 
     brought = [file for file in files if file[0] in TELEMETRY_FEEDS]
     bar = bars.add_task("Telemetry", total=None, visible=bool(brought))
-    with telemetry_lock(connection, wait_seconds=_PATIENCE_SECONDS):
+    with telemetry_lock(connection, wait_seconds=_TIMEOUT_SECONDS):
         _drop(pipeline, brought)
         loaded = load_telemetry(connection, pipeline.settings, on_rows=lambda rows: bars.advance(bar, rows))
     bars.update(bar, total=sum(f.rows + f.rows_quarantined for f in loaded))

@@ -44,7 +44,7 @@ def report(
     """
     from pramaan.cli.context import open_pipeline, operator
     from pramaan.host.platform import ensure_mail_server
-    from pramaan.reports.ledger import find_request, is_in_hand
+    from pramaan.reports.ledger import find_request, is_being_processed
     from pramaan.reports.requests import ReportSpec, Requester
     from pramaan.settings import load_settings
 
@@ -68,7 +68,7 @@ def report(
         step(f"Request {request_id}")
         service.work(request_id=request_id, server_url=lambda: ensure_mail_server(settings))
         # Asking woke Airflow, if it runs: it may have been quicker.
-        while is_in_hand(connection, request_id):
+        while is_being_processed(connection, request_id):
             time.sleep(_POLL_SECONDS)
         done = find_request(connection, request_id)
     assert done is not None  # noqa: S101 - the ledger forgets nothing

@@ -24,7 +24,7 @@ from pramaan.store import Store
 
 __all__ = ["run_sample"]
 
-_PATIENCE_SECONDS = 600
+_TIMEOUT_SECONDS = 600
 _OPERATOR = Actor("operator:sample", "cli")
 
 
@@ -71,7 +71,7 @@ def _assert_certificates(connection: Connection, folder: Path, summary: SampleSu
     """Issuers and attachments of the sample, as soon as the DAG has loaded its courses."""
     for file in sorted((folder / "issuers").glob("*.json")):
         record_issuer(connection, read_issuer(file), by=_OPERATOR)
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     for wanted in SAMPLE_ATTACHMENTS:
         while True:
             if _is_attached(connection, wanted.course_id):
@@ -104,7 +104,7 @@ def _is_attached(connection: Connection, course_id: str) -> bool:
 def _wait(connection: Connection, summary: SampleSummary) -> None:
     """Show how the DAG gets on, until as many are issued as the sample earns."""
     expected = summary.decisions["entitled"]
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     with progress() as bars:
         bar = bars.add_task("Certificates by Airflow", total=expected)
         while True:
@@ -118,7 +118,7 @@ def _wait(connection: Connection, summary: SampleSummary) -> None:
                 return
             if time.monotonic() > deadline:
                 raise HostError(
-                    f"after {_PATIENCE_SECONDS} seconds {issued} of {expected} certificates are issued; "
+                    f"after {_TIMEOUT_SECONDS} seconds {issued} of {expected} certificates are issued; "
                     "look at the DAG issue_certificates in Airflow"
                 )
             time.sleep(0.5)

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final, LiteralString, cast
 
 from pramaan.database.connect import Connection, connect
 from pramaan.database.work import WorkSource
-from pramaan.mail.ledger import count_due, has_room, newest_due
+from pramaan.mail.ledger import count_due, is_below_rate_limit, newest_due
 from pramaan.mail.messages import Kinds
 from pramaan.mail.send import Sent, send_due
 
 if TYPE_CHECKING:
     from pramaan.settings import Settings
 
-__all__ = ["Clock", "due_mail", "send_round", "silent_for"]
+__all__ = ["Clock", "due_mail", "send_round", "unanswered_for"]
 
 CONNECTIONS: Final = 4
 """The most connections to a mail server: it may take 0.4 s for each mail and still receive 600 a minute."""
@@ -33,7 +33,7 @@ _SENDER_LOCK: Final = 0x5072616D61616E07
 
 _PAUSE_SECONDS: Final = 1.0
 
-_IS_SOMEBODY_SENDING: LiteralString = """
+_IS_SENDER_ACTIVE: LiteralString = """
     select from pg_locks
     where locktype = 'advisory' and objsubid = 1
         and database = (select oid from pg_database where datname = current_database())
@@ -66,10 +66,7 @@ def due_mail(kinds: Collection[str]) -> WorkSource:
 
     def pending(connection: Connection) -> Iterator[str]:
         newest = newest_due(connection, kinds=kinds)
-        if (
-            newest is not None
-            and not connection.execute(_IS_SOMEBODY_SENDING, {"lock": _SENDER_LOCK}).rowcount
-        ):
+        if newest is not None and not connection.execute(_IS_SENDER_ACTIVE, {"lock": _SENDER_LOCK}).rowcount:
             yield f"mail {newest}"
 
     return WorkSource("mail", pending)
@@ -97,9 +94,9 @@ def send_round(
     """
     until = clock.now() + seconds
     done = Sent()
-    with connect(url, application="pramaan mail") as connection, _at_work(connection):
+    with connect(url, application="pramaan mail") as connection, _hold_sender_lock(connection):
         while (due := count_due(connection, kinds=kinds)) and (left := until - clock.now()) > 0:
-            if not has_room(connection, per_minute=settings.mails_per_minute, kinds=kinds):
+            if not is_below_rate_limit(connection, per_minute=settings.mails_per_minute, kinds=kinds):
                 clock.sleep(_PAUSE_SECONDS)
                 continue
 
@@ -121,7 +118,7 @@ def send_round(
         return replace(done, left=count_due(connection, kinds=kinds))
 
 
-def silent_for(connection: Connection, *, kinds: Collection[str]) -> timedelta:
+def unanswered_for(connection: Connection, *, kinds: Collection[str]) -> timedelta:
     """Returns for how long the mail server has answered no sender while mail was due; zero when none is due.
 
     A sender that could not reach the server has released its attempt, so the newest attempt on record was
@@ -132,7 +129,7 @@ def silent_for(connection: Connection, *, kinds: Collection[str]) -> timedelta:
 
 
 @contextmanager
-def _at_work(connection: Connection) -> Iterator[None]:
+def _hold_sender_lock(connection: Connection) -> Iterator[None]:
     connection.execute("select pg_advisory_lock_shared(%s)", (_SENDER_LOCK,))
     try:
         yield

@@ -29,8 +29,8 @@ __all__ = [
     "claim_mail",
     "count_due",
     "count_queued",
-    "has_room",
     "is_being_sent",
+    "is_below_rate_limit",
     "list_unsent",
     "newest_due",
     "open_sender",
@@ -50,7 +50,7 @@ LEASE: Final = timedelta(minutes=10)
 SMALL_BYTES: Final = 2_000_000
 """A file of this size is transmitted in seconds."""
 
-_LARGE_GIVE_WAY: Final = timedelta(minutes=5)
+_LARGE_WAIT: Final = timedelta(minutes=5)
 """For this long, mails with larger files wait for mails with small ones."""
 
 _RATE_LOCK: Final = 0x5072616D61616E04
@@ -311,7 +311,7 @@ def claim_mail(
         "kinds": list(kinds),
         "most_bytes": most_bytes,
         "small_bytes": SMALL_BYTES,
-        "large_give_way": _LARGE_GIVE_WAY,
+        "large_give_way": _LARGE_WAIT,
         "lease": lease,
     }
     with connection.transaction(), connection.cursor(row_factory=class_row(ClaimedMail)) as cursor:
@@ -322,7 +322,7 @@ def claim_mail(
         return None
 
 
-def has_room(connection: Connection, *, per_minute: int, kinds: Collection[str]) -> bool:
+def is_below_rate_limit(connection: Connection, *, per_minute: int, kinds: Collection[str]) -> bool:
     """Whether all senders together have claimed fewer than `per_minute` mails of these kinds in the last
     minute.
     """

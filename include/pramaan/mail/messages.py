@@ -53,7 +53,9 @@ _ENCODED_LINE_BYTES: Final = 57
 _KILOBYTE: Final = 1_000
 _MEGABYTE: Final = 1_000_000
 
-_LEFT_OUT: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+_BIDI_MARKS: Final = frozenset(
+    "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+)
 """Marks that change the direction of the text after them; joiners, which Indic scripts need, are not among
 them.
 """
@@ -66,7 +68,7 @@ def single_line(text: str) -> str:
     kept = (
         " " if unicodedata.category(one) in {"Cc", "Cs", "Zl", "Zp"} else one
         for one in text
-        if one not in _LEFT_OUT
+        if one not in _BIDI_MARKS
     )
     return " ".join("".join(kept).split())[:_LONGEST_LINE]
 
@@ -107,7 +109,7 @@ class Content(BaseModel):
         )
 
     @property
-    def answers_to(self) -> str | None:
+    def reply_to(self) -> str | None:
         """The Reply-To address, when replies do not go to the sender."""
         return None
 
@@ -146,8 +148,8 @@ def compose(
     message = EmailMessage(policy=SMTP)
     message["From"] = _address(sender.address, name=sender.name)
     message["To"] = [_address(one) for one in claimed.recipients]
-    if content.answers_to:
-        message["Reply-To"] = _address(content.answers_to)
+    if content.reply_to:
+        message["Reply-To"] = _address(content.reply_to)
     message["Subject"] = _header_text(parts["subject.txt"])
     message["Date"] = claimed.queued_at
     message["Message-ID"] = claimed.message_id

@@ -71,9 +71,10 @@ class Sent:
 class Delivery(Protocol):
     """Provides the files of the mails of a kind, and records their outcomes."""
 
-    def files(self, connection: "Connection", claimed: ClaimedMail, *, room_bytes: int) -> Sequence[MailFile]:
-        """Returns the files of a mail; none, without reading them, when a message of `room_bytes` cannot hold
-        them.
+    def files(
+        self, connection: "Connection", claimed: ClaimedMail, *, limit_bytes: int
+    ) -> Sequence[MailFile]:
+        """Returns the files of a mail; none, and without reading them, when they do not fit into `limit_bytes`.
 
         Raises StoreError when they cannot be read now, MailFilesError when they never can be again.
         """
@@ -87,15 +88,17 @@ class Delivery(Protocol):
     def failed(self, connection: "Connection", claimed: ClaimedMail, *, error_class: str, error: str) -> None:
         """The mail is not tried again. Called in the transaction that records it."""
 
-    def tidy_up(self, connection: "Connection", claimed: ClaimedMail) -> None:
+    def clean_up(self, connection: "Connection", claimed: ClaimedMail) -> None:
         """Clean up after the mail was sent with its files and recorded; what cannot be removed is left."""
 
 
 class _WithoutFiles:
     """The delivery of mails without files; records nothing."""
 
-    def files(self, connection: "Connection", claimed: ClaimedMail, *, room_bytes: int) -> Sequence[MailFile]:
-        del connection, claimed, room_bytes
+    def files(
+        self, connection: "Connection", claimed: ClaimedMail, *, limit_bytes: int
+    ) -> Sequence[MailFile]:
+        del connection, claimed, limit_bytes
         return ()
 
     def sent(self, connection: "Connection", claimed: ClaimedMail) -> None:
@@ -107,7 +110,7 @@ class _WithoutFiles:
     def failed(self, connection: "Connection", claimed: ClaimedMail, *, error_class: str, error: str) -> None:
         """Does nothing."""
 
-    def tidy_up(self, connection: "Connection", claimed: ClaimedMail) -> None:
+    def clean_up(self, connection: "Connection", claimed: ClaimedMail) -> None:
         """Does nothing."""
 
 
@@ -234,7 +237,7 @@ class _MailSender:
             if is_ours:
                 delivery.sent(self.connection, claimed)
         if is_ours and has_files:
-            delivery.tidy_up(self.connection, claimed)
+            delivery.clean_up(self.connection, claimed)
         return "sent"
 
     def _send_message(
@@ -243,13 +246,13 @@ class _MailSender:
         """Returns the recipients that were refused, and whether the others have the files: not if those make
         the message too large.
         """
-        room_bytes = min(self.largest_bytes, self.smtp.largest_bytes or self.largest_bytes)
-        files = delivery.files(self.connection, claimed, room_bytes=room_bytes)
+        limit_bytes = min(self.largest_bytes, self.smtp.largest_bytes or self.largest_bytes)
+        files = delivery.files(self.connection, claimed, limit_bytes=limit_bytes)
         if files:
             message = self._message(claimed, files)
             # The files are in the message now, and need not be in memory twice while it is sent.
             del files
-            if len(message) <= room_bytes:
+            if len(message) <= limit_bytes:
                 try:
                     return self._transmit(message, claimed, until=until), True
                 except SMTPResponseException as error:
@@ -277,11 +280,11 @@ class _MailSender:
         self, claimed: ClaimedMail, delivery: Delivery, left: list[str], failure: SmtpFailure
     ) -> str:
         log.warning("mail %s (%s): %s", claimed.mail_id, claimed.kind, failure.error_class)
-        why = {"error_class": failure.error_class, "error": failure.words}
+        why = {"error_class": failure.error_class, "error": failure.text}
         if failure.meaning == "us":
             release(self.connection, claimed, **why)
             raise MailError(
-                f"the mail server does not take our mail: {failure.words}. Mails wait; see PRAMAAN_SMTP_URL "
+                f"the mail server does not take our mail: {failure.text}. Mails wait; see PRAMAAN_SMTP_URL "
                 "and PRAMAAN_MAIL_FROM"
             )
         overdue = self._overdue(claimed) if failure.meaning == "later" else None

@@ -146,7 +146,7 @@ class SmtpConnection:
         if time.monotonic() >= until:
             raise too_late
         try:
-            with _broken_at(until, smtp.sock):
+            with _abort_at(until, smtp.sock):
                 refused = smtp.sendmail(sender, recipients, message)
         except OSError as error:
             if time.monotonic() < until:
@@ -162,7 +162,7 @@ class SmtpConnection:
 
 
 @contextlib.contextmanager
-def _broken_at(until: float, connection: socket.socket) -> Iterator[None]:
+def _abort_at(until: float, connection: socket.socket) -> Iterator[None]:
     """Shut the connection down at `until`, so that whatever the block waits for ends with an OSError: socket
     timeouts start anew with each operation.
     """
@@ -186,7 +186,7 @@ def _client(server: MailServer) -> Any:
     # It takes a while to import, and parsing DAGs imports this module.
     import yagmail
 
-    secure = None if server.tls == "none" else _secure(server)
+    secure = None if server.tls == "none" else _tls_context(server)
     client = yagmail.SMTP(
         # As a mapping: yagmail adds @gmail.com to a plain name. Without a password it would prompt for one.
         user={server.user: server.user},
@@ -204,7 +204,7 @@ def _client(server: MailServer) -> Any:
     return client
 
 
-def _secure(server: MailServer) -> ssl.SSLContext:
+def _tls_context(server: MailServer) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if server.takes_expired:
         context.verify_flags |= _NO_CHECK_TIME

@@ -31,7 +31,7 @@ __all__ = [
 MOST_ATTEMPTS: Final = 36
 """About five days with these waits, as RFC 5321, 4.5.4.1 asks for."""
 
-_PATIENCE: Final = timedelta(days=5)
+_OVERDUE_LIMIT: Final = timedelta(days=5)
 """For mails with a deadline, which are tried more often."""
 
 TOO_LARGE: Final = 552
@@ -62,7 +62,7 @@ class SmtpFailure:
 
     meaning: Literal["later", "never", "us"]
     error_class: str
-    words: str
+    text: str
 
 
 def failure_of(error: Exception, *, recipients: Iterable[str]) -> SmtpFailure:
@@ -112,7 +112,7 @@ def backoff(attempt: int, *, overdue: timedelta | None = None) -> timedelta:
 
 def is_given_up(attempt: int, *, overdue: timedelta | None = None) -> bool:
     """Whether the `attempt`th attempt was the last."""
-    return attempt >= MOST_ATTEMPTS and (overdue is None or overdue >= _PATIENCE)
+    return attempt >= MOST_ATTEMPTS and (overdue is None or overdue >= _OVERDUE_LIMIT)
 
 
 def text_of(error: Exception, *, recipients: Iterable[str] = ()) -> str:

@@ -16,11 +16,11 @@ def check_freshness() -> dict[str, int]:
     """Tell the team of feeds that are overdue; returns by how many days each is old. Fails where one has been
     overdue for so long that somebody has to act: no later try would change that.
     """
-    from pramaan.freshness import in_words, tell_of_stale_feeds
+    from pramaan.freshness import in_words, notify_stale_feeds
     from pramaan.settings import load_settings
 
     settings = load_settings()
-    stale = tell_of_stale_feeds(settings, url=database_url(settings), now=datetime.now(UTC))
+    stale = notify_stale_feeds(settings, url=database_url(settings), now=datetime.now(UTC))
     if stale:
         log.warning("%s", in_words(stale))
     if any(one.is_error for one in stale):

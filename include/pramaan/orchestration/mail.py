@@ -27,7 +27,7 @@ def send_notices() -> dict[str, int]:
     for a quarter of an hour.
     """
     from pramaan.errors import MailError
-    from pramaan.mail.dispatch import silent_for
+    from pramaan.mail.dispatch import unanswered_for
     from pramaan.mail.ledger import count_queued
     from pramaan.stages.mailing import NOTICES
     from pramaan.stages.mailing import send_notices as send
@@ -37,7 +37,7 @@ def send_notices() -> dict[str, int]:
         return asdict(send(place.settings, url=place.url, server_url=mail_server, seconds=_SECONDS))
     except MailError as error:
         with place.connect() as connection:
-            silent, left = silent_for(connection, kinds=NOTICES), count_queued(connection, kinds=NOTICES)
+            silent, left = unanswered_for(connection, kinds=NOTICES), count_queued(connection, kinds=NOTICES)
         if silent >= _PATIENCE:
             minutes = silent // timedelta(minutes=1)
             raise AirflowFailException(f"{left:,} notices wait, for {minutes:,} minutes: {error}") from None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pramaan.reports.service import ReportService
 
-__all__ = ["PARAMS", "build_and_send", "take_requests", "tell_of_late_reports"]
+__all__ = ["PARAMS", "build_and_send", "notify_late_reports", "take_requests"]
 
 _NAMESPACE: Final = UUID("6f1d5c52-8d8a-4f0e-9c53-3b1d2a7c9e10")
 """Of the ids of requests that runs ask for."""
@@ -85,11 +85,11 @@ def build_and_send() -> dict[str, int]:
     return asdict(_office().work(server_url=mail_server))
 
 
-def tell_of_late_reports(**_: object) -> None:
+def notify_late_reports(**_: object) -> None:
     """Tell the team of reports that are late: what Airflow calls when a run has not ended in time."""
     service = _office()
     with service.connect() as connection:
-        service.tell_of_late(connection)
+        service.notify_late(connection)
         service.send(connection, server_url=mail_server)
 
 

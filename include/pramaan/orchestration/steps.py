@@ -40,7 +40,7 @@ to render a thousand; what it issued is recorded on its way, so that a retry rep
 SMALLEST_CHUNK = 500
 """Fewer than this are not worth a task of their own, which costs about as much as rendering them."""
 
-_PATIENCE_SECONDS = 20.0
+_TIMEOUT_SECONDS = 20.0
 """For the pipeline's lock: longer than any short holder keeps it."""
 
 DEFAULT_ARGS: dict[str, Any] = {
@@ -70,7 +70,7 @@ def load_feeds(scheduler_run_id: str) -> str:
     with place.connect() as connection:
         run_id = start_run(connection, trigger="airflow", scheduler_run_id=scheduler_run_id)
         try:
-            with pipeline_lock(connection, wait_seconds=_PATIENCE_SECONDS):
+            with pipeline_lock(connection, wait_seconds=_TIMEOUT_SECONDS):
                 files = load_facts(connection, place.settings)
                 note_counts(connection, run_id, load_counts(files))
         except PipelineBusyError as error:

@@ -21,7 +21,7 @@ from pramaan.errors import DatabaseError, PramaanError, ReportError, StoreError
 from pramaan.mail.ledger import SMALL_BYTES
 from pramaan.mail.send import Sent
 from pramaan.reports.building import BuildContext, build_report, discard_files
-from pramaan.reports.failures import tell_of_failure
+from pramaan.reports.failures import notify_failure
 from pramaan.reports.ledger import (
     MOST_ATTEMPTS,
     Builder,
@@ -33,7 +33,7 @@ from pramaan.reports.ledger import (
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection
 
-__all__ = ["MOST_BUILDERS", "Worked", "work"]
+__all__ = ["MOST_BUILDERS", "BuilderTotals", "work"]
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ _SMALL_ROWS: Final = 10_000
 _LARGE_LOCK: Final = 0x5072616D61616E05
 """Advisory lock of the one builder that claims large reports, too."""
 
-_PLACE_LOCK: Final = 0x50726D59
+_SLOT_LOCK: Final = 0x50726D59
 """Class of the advisory locks of builder slots; there are as many as builders may run at once."""
 
 _OLDEST_SCRATCH_SECONDS: Final = 6 * 60 * 60
@@ -54,7 +54,7 @@ _OLDEST_SCRATCH_SECONDS: Final = 6 * 60 * 60
 
 
 @dataclass(slots=True)
-class Worked:
+class BuilderTotals:
     """What a builder did: reports built, given back or failed, and mails sent or failed."""
 
     built: int = 0
@@ -69,17 +69,17 @@ def work(
     context: BuildContext,
     send: Callable[[int | None], Sent],
     request_id: UUID | None = None,
-) -> Worked:
+) -> BuilderTotals:
     """Build and send until nothing waits, unless the maximum number of builders already runs; only one
     request, whatever its size and however many builders run, if it is named.
 
     `send` hands over the mails of built reports with files of at most so many bytes, or lets them wait.
     """
-    worked = Worked()
-    with _place(connection, wanted=request_id is None) as has_place, open_builder(connection) as builder:
+    worked = BuilderTotals()
+    with _slot(connection, wanted=request_id is None) as has_place, open_builder(connection) as builder:
         is_done = not has_place
         context.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sweep(context.folder)
+        _remove_stale_scratch(context.folder)
         while not is_done:
             with _large_lock(connection, wanted=request_id is None) as has_large_lock:
                 most_rows = None if has_large_lock or request_id else _SMALL_ROWS
@@ -94,19 +94,19 @@ def work(
 
 
 @contextmanager
-def _place(connection: "Connection", *, wanted: bool) -> Iterator[bool]:
+def _slot(connection: "Connection", *, wanted: bool) -> Iterator[bool]:
     """Hold a builder slot for the block; yields whether it has one. Without `wanted` no slot is needed."""
-    place = _free_place(connection) if wanted else None
+    place = _free_slot(connection) if wanted else None
     try:
         yield not wanted or place is not None
     finally:
         if place is not None and not connection.closed:
-            connection.execute("select pg_advisory_unlock(%s, %s)", (_PLACE_LOCK, place))
+            connection.execute("select pg_advisory_unlock(%s, %s)", (_SLOT_LOCK, place))
 
 
-def _free_place(connection: "Connection") -> int | None:
+def _free_slot(connection: "Connection") -> int | None:
     for place in range(MOST_BUILDERS):
-        row = connection.execute("select pg_try_advisory_lock(%s, %s)", (_PLACE_LOCK, place)).fetchone()
+        row = connection.execute("select pg_try_advisory_lock(%s, %s)", (_SLOT_LOCK, place)).fetchone()
         if row and row[0]:
             return place
     return None
@@ -129,36 +129,36 @@ def _build(
 ) -> str:
     """Build one report and record its outcome; returns `built`, `given_back` or `failed`."""
     try:
-        _require_survivors(claimed)
+        _check_crash_count(claimed)
         return "built" if build_report(connection, builder, claimed, context=context) else "given_back"
     except ReportError as error:
         error_class, told = error.code, str(error)
     except Exception as error:  # noqa: BLE001 - one report never stops the others
         # Neither its message nor its traceback is logged: they may quote a name.
         log.error("report %s: %s", claimed.request_id, type(error).__name__)  # noqa: TRY400
-        if _passes(error):
+        if _is_transient(error):
             told = str(error) if isinstance(error, PramaanError) else type(error).__name__
             # Perhaps another process used the memory, perhaps the report is too large.
             is_free = not isinstance(error, MemoryError)
             with connection.transaction():
                 is_over = builder.give_back(claimed, error_class="unavailable", error=told, is_free=is_free)
                 if is_over:
-                    _tell(connection, claimed, "given_up", context=context)
+                    _notify_failure(connection, claimed, "given_up", context=context)
             if is_over:
                 discard_files(claimed, context=context)
             return "failed" if is_over else "given_back"
         error_class, told = "internal_error", f"it cannot be built: {type(error).__name__}"
     with connection.transaction():
         if record_failed(connection, claimed.request_id, error_class=error_class, error=told):
-            _tell(connection, claimed, error_class, context=context)
+            _notify_failure(connection, claimed, error_class, context=context)
     discard_files(claimed, context=context)
     return "failed"
 
 
-def _tell(
+def _notify_failure(
     connection: "Connection", claimed: ClaimedRequest, error_class: str, *, context: BuildContext
 ) -> None:
-    tell_of_failure(
+    notify_failure(
         connection,
         claimed.request_id,
         error_class=error_class,
@@ -167,7 +167,7 @@ def _tell(
     )
 
 
-def _sweep(folder: Path) -> None:
+def _remove_stale_scratch(folder: Path) -> None:
     """Remove what killed builders left: names, and workbooks before they are encrypted."""
     oldest = time.time() - _OLDEST_SCRATCH_SECONDS
     for left in folder.iterdir():
@@ -176,19 +176,19 @@ def _sweep(folder: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _require_survivors(claimed: ClaimedRequest) -> None:
+def _check_crash_count(claimed: ClaimedRequest) -> None:
     """Raises ReportError `builder_died` when too many builders have died on this request."""
     if claimed.attempt > MOST_ATTEMPTS:
         raise ReportError("builder_died", f"{MOST_ATTEMPTS} builders died while they built it")
 
 
-def _passes(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     """Whether the error may be gone when the report is tried again."""
     cause = error.__cause__ if isinstance(error, DatabaseError) else error
     return isinstance(cause, StoreError | psycopg.OperationalError | OSError | MemoryError)
 
 
-def _send(worked: Worked, send: Callable[[int | None], Sent], *, most_bytes: int | None) -> bool:
+def _send(worked: BuilderTotals, send: Callable[[int | None], Sent], *, most_bytes: int | None) -> bool:
     """Hand over what is due; returns whether any mail was sent or failed."""
     sent = send(most_bytes)
     worked.sent += sent.sent

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pramaan.errors import MailFilesError, StoreError
 from pramaan.mail.messages import MailFile, encoded_bytes
-from pramaan.reports.failures import tell_of_failure
+from pramaan.reports.failures import notify_failure
 from pramaan.reports.files import MEDIA_TYPES
 from pramaan.reports.ledger import (
     find_request,
@@ -19,7 +19,7 @@ from pramaan.reports.ledger import (
     record_sent,
 )
 from pramaan.reports.mails import ProgressReport
-from pramaan.reports.requests import may_still_have
+from pramaan.reports.requests import may_still_see
 
 if TYPE_CHECKING:
     from pramaan.database.connect import Connection
@@ -46,7 +46,7 @@ class ReportDelivery:
         self._timezone = timezone
 
     def files(
-        self, connection: "Connection", claimed: "ClaimedMail", *, room_bytes: int
+        self, connection: "Connection", claimed: "ClaimedMail", *, limit_bytes: int
     ) -> Sequence[MailFile]:
         """Returns the report's file; none when it is too large for the message and can be fetched by link.
 
@@ -56,10 +56,10 @@ class ReportDelivery:
         report = ProgressReport.model_validate(claimed.content)
         # The mail may have waited for days.
         request = find_request(connection, UUID(claimed.subject_key))
-        if request is None or not may_still_have(connection, request):
+        if request is None or not may_still_see(connection, request):
             raise MailFilesError("batch_not_found", "whoever asked for it may no longer have it")
         try:
-            if encoded_bytes(report.file_bytes) > room_bytes:
+            if encoded_bytes(report.file_bytes) > limit_bytes:
                 self._store.open(report.path).close()
                 return []
             content = self._store.get(report.path)
@@ -88,7 +88,7 @@ class ReportDelivery:
         request_id = UUID(claimed.subject_key)
         has_failed = record_failed(connection, request_id, error_class=error_class, error=error)
         if has_failed and error_class in _TELLABLE:
-            tell_of_failure(
+            notify_failure(
                 connection,
                 request_id,
                 error_class=error_class,
@@ -96,7 +96,7 @@ class ReportDelivery:
                 sender=self._sender,
             )
 
-    def tidy_up(self, connection: "Connection", claimed: "ClaimedMail") -> None:
+    def clean_up(self, connection: "Connection", claimed: "ClaimedMail") -> None:
         """Remove the file: the requester has it. A file that cannot be removed stays, and the ledger keeps
         its path.
         """

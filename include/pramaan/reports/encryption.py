@@ -59,7 +59,7 @@ class ReportKey:
         """Returns the token for a link to a report's file."""
         return self._links().dumps([str(request_id), requested_by])
 
-    def linked(self, token: str) -> tuple[UUID, str] | None:
+    def read_link_token(self, token: str) -> tuple[UUID, str] | None:
         """Returns the report that a link token names and its requester; None when it is expired or not signed
         by us.
         """

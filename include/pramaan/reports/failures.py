@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pramaan.database.connect import Connection
     from pramaan.mail.addresses import Sender
 
-__all__ = ["CSV", "FAILED", "FAILURES", "tell_of_failure"]
+__all__ = ["CSV", "FAILED", "FAILURES", "notify_failure"]
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ FAILED: Final = gettext_noop(
 """For every other class."""
 
 
-def tell_of_failure(
+def notify_failure(
     connection: "Connection",
     request_id: UUID,
     *,

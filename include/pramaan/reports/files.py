@@ -146,7 +146,7 @@ def _csv_column(values: "pa.Array", column: Column | None) -> "pa.Array":
         return values.cast(pa.decimal128(4, 1))
     if column.name == "batch_id":
         return pc.binary_join_element_wise("BatchId_", values, "")
-    return _inert(values)
+    return _escape_formulas(values)
 
 
 def _write_workbook(report: Report, target: Path, *, language: str, zone: ZoneInfo) -> None:
@@ -190,7 +190,7 @@ def _sheet_column(values: "pa.Array", column: Column | None, *, dates_as_text: b
         return values
     is_too_long = pc.greater(pc.utf8_length(values), _LONGEST_CELL)
     cut = pc.binary_join_element_wise(pc.utf8_slice_codeunits(values, 0, _LONGEST_CELL - 1), "…", "")
-    return _inert(pc.if_else(is_too_long, cut, values))
+    return _escape_formulas(pc.if_else(is_too_long, cut, values))
 
 
 def _check_fits_sheet(report: Report) -> None:
@@ -213,7 +213,7 @@ def _cells(
     columns = [*COLUMNS, *([None] * len(report.scored_contents))]
     # Readers that detect the line ending of a CSV take it from the first line.
     lines = (re.sub(r"[\r\n]+", " ", name) for name in headers(report.scored_contents, language=language))
-    names = [_inert_text(line) for line in lines]
+    names = [_escape_formula(line) for line in lines]
 
     def printed(batch: "pa.RecordBatch") -> "pa.RecordBatch":
         return pa.RecordBatch.from_arrays(
@@ -232,7 +232,7 @@ def _date_text(values: "pa.Array") -> "pa.Array":
     return pc.strftime(days.dictionary, format=_DATE).take(days.indices)
 
 
-def _inert(values: "pa.Array") -> "pa.Array":
+def _escape_formulas(values: "pa.Array") -> "pa.Array":
     """Returns text that no spreadsheet takes for a formula."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -244,7 +244,7 @@ def _inert(values: "pa.Array") -> "pa.Array":
     return pc.if_else(is_formula, pc.binary_join_element_wise("'", values, ""), values)
 
 
-def _inert_text(text: str) -> str:
+def _escape_formula(text: str) -> str:
     fitting = text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 1]}…"
     return f"'{fitting}" if fitting.startswith(_FORMULA_STARTS) else fitting
 
@@ -262,8 +262,8 @@ def _totals_rows(report: Report, *, language: str, zone: ZoneInfo) -> Iterator[d
     totals = report.totals
     as_of = report.as_of.astimezone(UTC).replace(tzinfo=None)
     rows: dict[str, str | int] = {
-        _("Collection Name"): _inert_text(report.course_name or report.course_id),
-        _("Batch Name"): _inert_text(report.batch_name),
+        _("Collection Name"): _escape_formula(report.course_name or report.course_id),
+        _("Batch Name"): _escape_formula(report.batch_name),
         _("As of"): f"{report.as_of.astimezone(zone):{_INSTANT}} ({zone.key})",
         _("As of (UTC)"): f"{as_of.isoformat(timespec='milliseconds')}Z",
         # Translators: How many people are enrolled in a batch; and so on with the totals that follow.

@@ -41,10 +41,10 @@ __all__ = [
     "enter",
     "expired_files",
     "find_request",
-    "is_in_hand",
+    "is_being_processed",
     "list_requests",
+    "lock_requester",
     "newest_waiting",
-    "one_at_a_time",
     "open_builder",
     "record_download",
     "record_failed",
@@ -263,7 +263,7 @@ def list_requests(
         return cursor.execute(query, {"requested_by": requested_by, "limit": limit}).fetchall()
 
 
-def one_at_a_time(connection: Connection, *, requested_by: str) -> None:
+def lock_requester(connection: Connection, *, requested_by: str) -> None:
     """Serialise a requester's requests until the caller's transaction ends, so that each counts those before
     it.
     """
@@ -287,7 +287,7 @@ def count_builders(connection: Connection) -> int:
     return _QUEUE.count_holders(connection)
 
 
-def is_in_hand(connection: Connection, request_id: UUID) -> bool:
+def is_being_processed(connection: Connection, request_id: UUID) -> bool:
     """Whether a live builder is building this report now, or a sender is handing its mail over."""
     query: LiteralString = f"""
         select exists (

@@ -22,7 +22,7 @@ from pramaan.reports.ledger import (
     ReportRequest,
     count_lately,
     enter,
-    one_at_a_time,
+    lock_requester,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ __all__ = [
     "ReportSpec",
     "RequestRules",
     "Requester",
-    "may_still_have",
+    "may_still_see",
     "recipient_of",
     "request_report",
     "requester_of",
@@ -126,7 +126,7 @@ def request_report(
     require_language(wanted.language)
     _check_password(wanted.password)
     with connection.transaction():
-        one_at_a_time(connection, requested_by=requester.username)
+        lock_requester(connection, requested_by=requester.username)
         if not requester.is_operator and channel != "schedule":
             lately = count_lately(connection, requested_by=requester.username, within=_HOUR)
             if lately >= rules.per_hour:
@@ -158,7 +158,7 @@ def requester_of(connection: "Connection", username: str, *, by_operator: bool) 
     return Requester.of(username, grants_of(connection, username))
 
 
-def may_still_have(connection: "Connection", request: ReportRequest) -> bool:
+def may_still_see(connection: "Connection", request: ReportRequest) -> bool:
     """Whether the requester of a report may still see its batch."""
     requester = requester_of(connection, request.requested_by, by_operator=request.by_operator)
     try:

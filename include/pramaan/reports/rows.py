@@ -209,7 +209,7 @@ def open_report(
     with pa.memory_map(str(file)) as kept:
         people = pa.ipc.open_file(kept).read_all()
         with _open_duckdb(people, folder) as asked:
-            totals, earliest_date = _summed_up(asked, downloaded)
+            totals, earliest_date = _totals(asked, downloaded)
             order = asked.sql(_ORDER).to_arrow_table()["row_number"].combine_chunks()
         yield Report(
             batch_id=batch_id,
@@ -252,7 +252,7 @@ def _keep(
     query = sql.SQL("copy ({}) to stdout (format csv, header)").format(_people(len(scored)))
     with connection.cursor() as cursor, cursor.copy(query, {**values, **contents}) as copy:
         reader = pa_csv.open_csv(
-            io.BufferedReader(_Copied(copy), _BLOCK_BYTES),
+            io.BufferedReader(_CopyReader(copy), _BLOCK_BYTES),
             read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES),
             parse_options=pa_csv.ParseOptions(newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
@@ -319,7 +319,7 @@ def _open_duckdb(people: "pa.Table", folder: Path) -> "Iterator[duckdb.DuckDBPyC
         asked.close()
 
 
-def _summed_up(asked: "duckdb.DuckDBPyConnection", downloaded: int) -> tuple[Totals, date | None]:
+def _totals(asked: "duckdb.DuckDBPyConnection", downloaded: int) -> tuple[Totals, date | None]:
     """Returns the totals, and the earliest date."""
     ((*counts, earliest_date),) = asked.sql("""
         select
@@ -360,7 +360,7 @@ def _in_order(
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-class _Copied(io.RawIOBase):
+class _CopyReader(io.RawIOBase):
     """The data that a COPY sends, as a readable file."""
 
     def __init__(self, copy: psycopg.Copy) -> None:

@@ -33,10 +33,10 @@ __all__ = [
     "Cadence",
     "Schedule",
     "add_schedule",
-    "ask_due",
     "is_schedule_due",
     "list_schedules",
     "remove_schedule",
+    "request_due",
 ]
 
 log = logging.getLogger(__name__)
@@ -184,7 +184,7 @@ def is_schedule_due(connection: "Connection", *, timezone: str) -> bool:
     return bool(row and row[0])
 
 
-def ask_due(connection: "Connection", *, rules: RequestRules, key: "ReportKey", timezone: str) -> int:
+def request_due(connection: "Connection", *, rules: RequestRules, key: "ReportKey", timezone: str) -> int:
     """Request every report that is due; returns how many. A refusal is recorded on its schedule and stops no
     other.
 

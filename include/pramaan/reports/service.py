@@ -16,7 +16,7 @@ from pramaan.errors import SettingsError, StoreError
 from pramaan.mail.addresses import Sender, addresses_in
 from pramaan.mail.ledger import count_due
 from pramaan.mail.send import Sent, send_or_wait
-from pramaan.reports.builders import MOST_BUILDERS, Worked, work
+from pramaan.reports.builders import MOST_BUILDERS, BuilderTotals, work
 from pramaan.reports.building import BuildContext
 from pramaan.reports.delivery import ReportDelivery
 from pramaan.reports.encryption import LINK_LIFE, ReportKey
@@ -30,8 +30,8 @@ from pramaan.reports.ledger import (
 )
 from pramaan.reports.mails import REPORT_MAILS, ProgressReport
 from pramaan.reports.requests import ReportSpec, Requester, RequestRules, request_report
-from pramaan.reports.schedules import Cadence, add_schedule, ask_due, is_schedule_due
-from pramaan.reports.sla import late_reports_untold, tell_of_late_reports
+from pramaan.reports.schedules import Cadence, add_schedule, is_schedule_due, request_due
+from pramaan.reports.sla import has_unreported_late_reports, notify_late_reports
 from pramaan.store import Store
 
 if TYPE_CHECKING:
@@ -119,27 +119,27 @@ class ReportService:
             yield "mail about reports"
         if is_schedule_due(connection, timezone=self._settings.timezone):
             yield "schedule"
-        if late_reports_untold(connection):
+        if has_unreported_late_reports(connection):
             yield "late"
 
     def pending_work(self, connection: Connection) -> PendingWork:
         """Request the reports that are due by schedule, notify the team of late ones, and return the pending
         work.
         """
-        asked = ask_due(connection, rules=self.rules, key=self.key, timezone=self._settings.timezone)
-        told = self.tell_of_late(connection)
+        asked = request_due(connection, rules=self.rules, key=self.key, timezone=self._settings.timezone)
+        told = self.notify_late(connection)
         self._remove_expired_files(connection)
         waiting = count_waiting(connection) or bool(count_due(connection, kinds=REPORT_MAILS))
         # Busy builders look for more work before they end.
         idle = max(0, MOST_BUILDERS - count_builders(connection))
         return PendingWork(asked, told, builders=min(waiting, idle))
 
-    def tell_of_late(self, connection: Connection) -> int:
+    def notify_late(self, connection: Connection) -> int:
         """Notify the team of late reports; returns how many notices were queued. Mail senders call this too,
         since a paused DAG notifies nobody. Settings that cannot be used are logged and stop nothing else.
         """
         try:
-            told = tell_of_late_reports(connection, team=self._team, sender=self._sender)
+            told = notify_late_reports(connection, team=self._team, sender=self._sender)
         except SettingsError as error:
             log.error("nobody is told of late reports: %s", error)  # noqa: TRY400 - it names the setting
             return 0
@@ -147,7 +147,7 @@ class ReportService:
             log.error("reports wait for too long: %s notices to the team", told)
         return told
 
-    def work(self, *, server_url: Callable[[], str | None], request_id: UUID | None = None) -> Worked:
+    def work(self, *, server_url: Callable[[], str | None], request_id: UUID | None = None) -> BuilderTotals:
         """Build and send until nothing waits; only the named request, if `request_id` is given."""
         with self.connect() as connection:
             return work(

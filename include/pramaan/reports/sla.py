@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pramaan.database.connect import Connection
     from pramaan.mail.addresses import Sender
 
-__all__ = ["LATE_AFTER", "SLA", "late_reports_untold", "tell_of_late_reports"]
+__all__ = ["LATE_AFTER", "SLA", "has_unreported_late_reports", "notify_late_reports"]
 
 LATE_AFTER: Final = timedelta(minutes=20)
 SLA: Final = timedelta(minutes=30)
@@ -43,12 +43,12 @@ _LATE: LiteralString = """
 """
 
 
-def late_reports_untold(connection: "Connection") -> bool:
+def has_unreported_late_reports(connection: "Connection") -> bool:
     """Whether a report is late that the team has not been told of."""
     return bool(_late(connection))
 
 
-def tell_of_late_reports(connection: "Connection", *, team: "Sequence[str]", sender: "Sender") -> int:
+def notify_late_reports(connection: "Connection", *, team: "Sequence[str]", sender: "Sender") -> int:
     """Queue a mail for each report that is newly late or breached; returns how many. Safe to repeat.
 
     The mail goes to `team` or, when that is empty, to the admins of the batch's tenant.

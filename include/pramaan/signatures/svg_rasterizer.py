@@ -28,7 +28,7 @@ __all__ = ["drawn_svg"]
 
 _CPU_SECONDS: Final = 4
 _CLOCK_SECONDS: Final = 8
-_PATIENCE_SECONDS: Final = 2
+_TIMEOUT_SECONDS: Final = 2
 _MEMORY_BYTES: Final = 500_000_000
 _MAX_MAGNIFICATION: Final = 8
 """How much a small drawing on a large empty page is drawn larger."""
@@ -77,7 +77,7 @@ def drawn_svg(content: bytes, *, max_width_px: int, max_height_px: int) -> bytes
 
 @contextmanager
 def _place() -> Iterator[None]:
-    if not _children.acquire(timeout=_PATIENCE_SECONDS):
+    if not _children.acquire(timeout=_TIMEOUT_SECONDS):
         raise BusyError("other SVG signatures are being drawn; try again in a moment")
     try:
         yield

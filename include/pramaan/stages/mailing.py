@@ -9,7 +9,7 @@ from pramaan.certificates.mails import CERTIFICATE_MAILS
 from pramaan.database.connect import connect
 from pramaan.errors import MailError
 from pramaan.freshness import StaleFeeds
-from pramaan.mail.dispatch import due_mail, send_round, silent_for
+from pramaan.mail.dispatch import due_mail, send_round, unanswered_for
 from pramaan.mail.ledger import count_due, postpone_due
 from pramaan.mail.messages import Kinds
 from pramaan.mail.send import Sent
@@ -45,7 +45,7 @@ def send_notices(
     waits for a minute, for longer the longer it is away, and none lost an attempt.
     """
     with connect(url, application="pramaan mail") as connection:
-        ReportService(settings, url=url).tell_of_late(connection)
+        ReportService(settings, url=url).notify_late(connection)
         due = count_due(connection, kinds=NOTICES)
         server = server_url() if due else None
         if server is None:
@@ -56,6 +56,8 @@ def send_notices(
         try:
             return send_round(url, settings=settings, server_url=server, kinds=NOTICES, seconds=seconds)
         except MailError:
-            wait = max(timedelta(minutes=1), min(silent_for(connection, kinds=NOTICES) / 10, _LONGEST_WAIT))
+            wait = max(
+                timedelta(minutes=1), min(unanswered_for(connection, kinds=NOTICES) / 10, _LONGEST_WAIT)
+            )
             postpone_due(connection, kinds=NOTICES, wait=wait)
             raise

@@ -30,7 +30,7 @@ from pramaan.web import (
     templates,
 )
 from pramaan.web.database import MOST_CONNECTIONS, Database
-from pramaan.web.middleware import AnswerFaults, LimitBodies, RequireSignIn, SetSecurityHeaders
+from pramaan.web.middleware import HandleErrors, LimitBodySize, RequireSignIn, SetSecurityHeaders
 from pramaan.web.problems import FieldProblem, Problem, handle_problems
 from pramaan.web.sign_in import SignIn
 
@@ -80,8 +80,8 @@ def create_app(
         redoc_url=None,
         middleware=[
             Middleware(SetSecurityHeaders),
-            Middleware(AnswerFaults, respond=pages.error_page),
-            Middleware(LimitBodies),
+            Middleware(HandleErrors, respond=pages.error_page),
+            Middleware(LimitBodySize),
             Middleware(RequireSignIn, sign_in=sign_in, public=_PUBLIC, forms=_FORMS),
         ],
     )

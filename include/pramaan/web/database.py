@@ -12,7 +12,7 @@ from pramaan.database.connect import Connection
 __all__ = ["MOST_CONNECTIONS", "Database", "DatabaseDep"]
 
 MOST_CONNECTIONS: Final = 8
-_PATIENCE_SECONDS: Final = 5.0
+_TIMEOUT_SECONDS: Final = 5.0
 _OPTIONS: Final = "-c timezone=UTC -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
 
 
@@ -35,7 +35,7 @@ class Database:
             kwargs={"autocommit": True, "application_name": "pramaan web", "options": _OPTIONS},
             min_size=1,
             max_size=self._most_connections,
-            timeout=_PATIENCE_SECONDS,
+            timeout=_TIMEOUT_SECONDS,
             check=ConnectionPool.check_connection,
             open=True,
         )

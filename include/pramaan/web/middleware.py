@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pramaan.web.problems import ErrorResponder, ProblemError, as_problem
 from pramaan.web.sign_in import SignIn
 
-__all__ = ["LARGEST_BODY_BYTES", "AnswerFaults", "LimitBodies", "RequireSignIn", "SetSecurityHeaders"]
+__all__ = ["LARGEST_BODY_BYTES", "HandleErrors", "LimitBodySize", "RequireSignIn", "SetSecurityHeaders"]
 
 LARGEST_BODY_BYTES: Final = 512_000
 """Room for a signature of the largest accepted size, and a form around it."""
@@ -32,7 +32,7 @@ _SECURITY_HEADERS: Final = {
 }
 
 
-class AnswerFaults:
+class HandleErrors:
     """Responds to exceptions that nothing else handled: refusals by the middleware inside it, and unexpected
     errors, whose messages neither the caller nor the log sees.
     """
@@ -61,7 +61,7 @@ class AnswerFaults:
                 await self._respond(Request(scope), problem)(scope, receive, send)
 
 
-class LimitBodies:
+class LimitBodySize:
     """Refuses a body that is too large, by its announced length or once it has grown too long."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -108,10 +108,10 @@ class RequireSignIn:
 
         Raises NotSignedInError, ProblemError 403 `cookie_not_accepted`.
         """
-        if scope["type"] == "http" and not _leads_to(scope, self._public):
+        if scope["type"] == "http" and not _is_under(scope, self._public):
             signed_in = await self._sign_in(Request(scope))
             is_write = scope["method"] not in _SAFE_METHODS
-            if signed_in.by_cookie and is_write and not _leads_to(scope, self._forms):
+            if signed_in.by_cookie and is_write and not _is_under(scope, self._forms):
                 raise ProblemError(
                     403, "cookie_not_accepted", "a write needs a token: Authorization: Bearer ..., no cookie"
                 )
@@ -138,7 +138,7 @@ class SetSecurityHeaders:
         await self._app(scope, receive, with_headers)
 
 
-def _leads_to(scope: MutableMapping[str, Any], paths: tuple[str, ...]) -> bool:
+def _is_under(scope: MutableMapping[str, Any], paths: tuple[str, ...]) -> bool:
     """Whether the path, relative to the app's mount point, is one of these, or under it."""
     path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
     return any(path == known or path.startswith(f"{known}/") for known in paths)

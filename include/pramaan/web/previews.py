@@ -23,14 +23,14 @@ __all__ = [
     "GroupPreview",
     "PersonPreview",
     "PreviewBody",
-    "few_at_once",
     "preview_for",
+    "preview_slots",
     "router",
 ]
 
-_PATIENCE_SECONDS: Final = 2.0
+_TIMEOUT_SECONDS: Final = 2.0
 
-few_at_once = threading.BoundedSemaphore(2)
+preview_slots = threading.BoundedSemaphore(2)
 """Previews that this process computes at once, including those of the pages."""
 
 router = APIRouter(
@@ -106,13 +106,13 @@ def preview_for(database: Database, course_id: str, *, criteria: Criteria, calle
     Raises BusyError while others are computed: for a large course, one takes a core for seconds. Waits for
     its turn without a connection, and the caller must hold none.
     """
-    if not few_at_once.acquire(timeout=_PATIENCE_SECONDS):
+    if not preview_slots.acquire(timeout=_TIMEOUT_SECONDS):
         raise BusyError("other previews are being made; try again in a moment")
     try:
         with database.connection() as connection:
             seen = preview_assertion(connection, course_id, criteria_json=criteria.as_json())
     finally:
-        few_at_once.release()
+        preview_slots.release()
     return PreviewBody(
         course_id=course_id,
         assumed_at=seen.assumed_at,

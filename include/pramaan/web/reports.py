@@ -24,7 +24,7 @@ from pramaan.reports.ledger import (
     list_requests,
     record_download,
 )
-from pramaan.reports.requests import ReportSpec, Requester, may_still_have
+from pramaan.reports.requests import ReportSpec, Requester, may_still_see
 from pramaan.reports.service import ReportService
 from pramaan.store import Store
 from pramaan.web.access import accessible_report
@@ -153,13 +153,13 @@ def linked_file(
     """
     settings: Settings = request.app.state.settings
     # Before any connection is taken: anyone may call this route.
-    linked = service.key.linked(token) if len(token) <= _LONGEST_TOKEN else None
+    linked = service.key.read_link_token(token) if len(token) <= _LONGEST_TOKEN else None
     if linked is None:
         raise _no_such_file()
     request_id, requested_by = linked
     with database.connection() as connection:
         found = find_request(connection, request_id)
-        if found is None or found.requested_by != requested_by or not may_still_have(connection, found):
+        if found is None or found.requested_by != requested_by or not may_still_see(connection, found):
             raise _no_such_file()
         path = _path(found)
         headers = _headers(found, path, zone=settings.zone)

@@ -17,7 +17,7 @@ _FIRST: Final = "first"
 _FIRST_PEOPLE: Final = 600
 """In every language that occurs: pages are compiled once, and no burst is a home's first batch."""
 
-_PATIENCE_SECONDS: Final = 1800.0
+_TIMEOUT_SECONDS: Final = 1800.0
 _POLL_SECONDS: Final = 3.0
 """To count them takes part of a core, and what is told is when each was recorded."""
 
@@ -73,7 +73,7 @@ def _last_recorded_at(platform: Platform, completions: int) -> float:
 
         wait_until(
             all_issued,
-            seconds=_PATIENCE_SECONDS,
+            seconds=_TIMEOUT_SECONDS,
             what=f"{completions:,} certificates",
             every_seconds=_POLL_SECONDS,
         )

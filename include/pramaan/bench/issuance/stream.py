@@ -16,7 +16,7 @@ __all__ = ["measure_stream", "measure_wake_ups"]
 
 _PEOPLE_A_SECOND: Final = 10
 _WAKE_UPS: Final = 5
-_PATIENCE_SECONDS: Final = 300.0
+_TIMEOUT_SECONDS: Final = 300.0
 
 _ISSUED: LiteralString = """
     select certificates.user_id, extract(epoch from certificates.issued_at)::float, runs.scheduler_run_id
@@ -85,8 +85,8 @@ def measure_stream(
         *_latencies(passages, seconds=seconds),
         *_breakdown(
             passages,
-            {run.run_id: run for run in platform.api.runs(ISSUING, since=began - _PATIENCE_SECONDS)},
-            platform.api.tasks(ISSUING, since=began - _PATIENCE_SECONDS),
+            {run.run_id: run for run in platform.api.runs(ISSUING, since=began - _TIMEOUT_SECONDS)},
+            platform.api.tasks(ISSUING, since=began - _TIMEOUT_SECONDS),
         ),
     ]
 
@@ -99,7 +99,7 @@ def _passages(connection: Connection, name: str, dropped: dict[str, float]) -> l
         found[:] = connection.execute(_ISSUED, (name,)).fetchall()  # type: ignore[assignment]
         return len(found) >= len(dropped)
 
-    wait_until(all_issued, seconds=_PATIENCE_SECONDS, what=f"{len(dropped):,} certificates")
+    wait_until(all_issued, seconds=_TIMEOUT_SECONDS, what=f"{len(dropped):,} certificates")
     return [_Passage(dropped[user_id], issued, run_id) for user_id, issued, run_id in found]
 
 

@@ -23,7 +23,7 @@ _ROUNDS: Final = 25
 _SECONDS: Final = 0.4
 _KINDS: Final = ("certificates", "loop")
 _TURNS: Final = 20_000
-_PATIENCE_SECONDS: Final = 120
+_TIMEOUT_SECONDS: Final = 120
 
 
 def measure_two_processes(folder: Path) -> list[Measurement]:
@@ -80,7 +80,7 @@ def _rates(workers: "list[Connection[Any, Any]]", kind: str) -> list[float]:
 
 def _answer(worker: "Connection[Any, Any]") -> float:
     try:
-        if worker.poll(_PATIENCE_SECONDS):
+        if worker.poll(_TIMEOUT_SECONDS):
             return float(worker.recv())
     except EOFError:
         pass

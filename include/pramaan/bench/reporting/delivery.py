@@ -13,7 +13,7 @@ from pramaan.reports.requests import ReportSpec, Requester
 
 __all__ = ["measure_delivery"]
 
-_PATIENCE_SECONDS: Final = 1800.0
+_TIMEOUT_SECONDS: Final = 1800.0
 _SMALL_REQUESTS: Final = 90
 _LARGE_REQUESTS: Final = 10
 _FORMATS: Final[tuple[Format, ...]] = ("csv", "xlsx")
@@ -84,7 +84,7 @@ def _delivered(connection: Connection, name: str, requests: int) -> list[tuple[s
         taken = cast(list[tuple[str, float]], connection.execute(_TAKEN, (name,)).fetchall())
         return len(taken) == requests and all(seconds is not None for _, seconds in taken)
 
-    wait_until(all_there, seconds=_PATIENCE_SECONDS, what=f"{requests} reports")
+    wait_until(all_there, seconds=_TIMEOUT_SECONDS, what=f"{requests} reports")
     return taken
 
 

@@ -22,7 +22,7 @@ from pramaan.web.pages.context import PageContext, PageContextDep
 from pramaan.web.pages.courses import course_page
 from pramaan.web.pages.forms import CertificateForm, Purpose, RemovalForm
 from pramaan.web.pages.page_renderer import PAGES
-from pramaan.web.pages.views import Asked, CertificateView, ConfirmView, GroupView, Names, RemoveView
+from pramaan.web.pages.views import CertificateView, ConfirmView, CriteriaView, GroupView, Names, RemoveView
 from pramaan.web.previews import PreviewBody, preview_for
 from pramaan.web.problems import ProblemError
 from pramaan.web.request_models import IdInPath
@@ -99,7 +99,7 @@ def confirm_removal(context: PageContextDep, course_id: IdInPath) -> HTMLRespons
         if in_force is None:
             return course_page(context, connection, seen, error=_not_attached())
         names = Names.seen_by(context.caller, connection)
-    found = _preview(context, seen, Asked.of(in_force.criteria))
+    found = _preview(context, seen, CriteriaView.of(in_force.criteria))
     view = RemoveView(
         course=seen,
         in_force=CertificateView.of(in_force, names, is_in_force=True),
@@ -181,7 +181,7 @@ def _not_attached() -> RegistryError:
     return RegistryError("certificate_not_attached", "the course has no certificate in force")
 
 
-def _preview(context: PageContext, course: Course, asked: Asked) -> PreviewBody | None:
+def _preview(context: PageContext, course: Course, asked: CriteriaView) -> PreviewBody | None:
     """Returns the preview, or None when it is not ready in time: a caller can change the certificate without
     it.
     """
@@ -196,7 +196,7 @@ def _confirm_page(
     context: PageContext, course: Course, *, form: CertificateForm, assertion: "NewAttachment"
 ) -> HTMLResponse:
     criteria = assertion.criteria.criteria()
-    asked = Asked.of(criteria.as_dict())
+    asked = CriteriaView.of(criteria.as_dict())
     found = _preview(context, course, asked)
     with context.database.connection() as connection:
         in_force = attachment_in_force(connection, course.course_id)

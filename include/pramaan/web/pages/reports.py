@@ -39,7 +39,7 @@ FormDep = Annotated[ReportForm, Depends()]
 @router.get("")
 def reports(context: PageContextDep, q: str = "", done: str = "") -> HTMLResponse:
     """The reader's reports and schedules, and the form to request one."""
-    requester = _asker(context)
+    requester = _requester_of(context)
     form = ReportForm(q=clean(q), email=requester.email or "")
     with context.database.connection() as connection:
         return _page(context, connection, requester, form, done=done)
@@ -48,7 +48,7 @@ def reports(context: PageContextDep, q: str = "", done: str = "") -> HTMLRespons
 @router.post("")
 def ask(context: PageContextDep, form: FormDep, service: ReportServiceDep) -> Response:
     """Request a report, now or by a schedule."""
-    requester = _asker(context)
+    requester = _requester_of(context)
     form = replace(form, q=clean(form.q))
     with context.database.connection() as connection:
         try:
@@ -66,7 +66,7 @@ def ask(context: PageContextDep, form: FormDep, service: ReportServiceDep) -> Re
 @router.post("/schedules/{schedule_id}/remove")
 def stop(context: PageContextDep, schedule_id: UUID, csrf_token: Annotated[str, Form()] = "") -> Response:
     """Remove one of the reader's schedules."""
-    requester = _asker(context)
+    requester = _requester_of(context)
     with context.database.connection() as connection:
         try:
             context.csrf_tokens.require("schedule", csrf_token)
@@ -76,7 +76,7 @@ def stop(context: PageContextDep, schedule_id: UUID, csrf_token: Annotated[str, 
     return context.done("schedule_removed", "reports")
 
 
-def _asker(context: PageContext) -> Requester:
+def _requester_of(context: PageContext) -> Requester:
     """Returns the requester. Raises ProblemError 403 `mentor_needed` for a caller who is a mentor in no
     tenant.
     """

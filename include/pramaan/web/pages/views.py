@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from pramaan.web.previews import GroupPreview, PersonPreview
 
 __all__ = [
-    "Asked",
     "CertificateView",
     "ConfirmView",
     "CourseRow",
     "CourseView",
     "CoursesView",
+    "CriteriaView",
     "GroupView",
     "IssuerView",
     "IssuersView",
@@ -39,14 +39,14 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CriteriaView:
     """Criteria as the pages show them."""
 
     recipient_tenants: tuple[str, ...]
     minimum_score: float | None
 
     @classmethod
-    def of(cls, criteria: Mapping[str, object] | None) -> "Asked":
+    def of(cls, criteria: Mapping[str, object] | None) -> "CriteriaView":
         """Returns the criteria of an attachment."""
         kept = criteria or {}
         tenants = cast(list[str], kept.get("recipient_tenants") or [])
@@ -88,7 +88,7 @@ class CourseRow:
     template: str
     issuer: str
     since: datetime | None
-    asked: Asked
+    asked: CriteriaView
 
     @classmethod
     def of(cls, listed: "ListedCourse", names: Names) -> "CourseRow":
@@ -99,7 +99,7 @@ class CourseRow:
             names.template(listed.template_id or ""),
             names.issuer(listed.issuer_id or ""),
             listed.valid_from,
-            Asked.of(listed.criteria),
+            CriteriaView.of(listed.criteria),
         )
 
 
@@ -124,7 +124,7 @@ class CertificateView:
     issuer: str
     issuer_id: str
     issuer_version: int
-    asked: Asked
+    asked: CriteriaView
     notifies: bool
     since: datetime
     until: datetime | None
@@ -144,7 +144,7 @@ class CertificateView:
             names.issuer(attachment.issuer_id),
             attachment.issuer_id,
             attachment.issuer_version,
-            Asked.of(attachment.criteria),
+            CriteriaView.of(attachment.criteria),
             attachment.notify_recipients,
             attachment.valid_from,
             attachment.valid_to,
@@ -205,7 +205,7 @@ class ConfirmView:
     in_force: CertificateView | None
     template: str
     issuer: str
-    asked: Asked
+    asked: CriteriaView
     in_progress: GroupView | None
     completed: GroupView | None
     form: "CertificateForm"

@@ -280,7 +280,8 @@ install_requirements() {
         { last_words; stop "the packages could not be installed: see pip's words above"; }
 }
 
-# A file whose hash is not in the lists is refused, by uv and by pip. Our own package is built by a pinned setuptools.
+# A file whose hash is not in the lists is refused, by uv and by pip; they are complete, so neither looks for more. Our own
+# package is built by a pinned setuptools.
 with_uv() {
     local uv=$VENV/bin/uv python=$VENV/bin/python
     # Where processes may not write byte code, each would compile Airflow again at its start.
@@ -295,7 +296,7 @@ with_pip_alone() {
 }
 
 with_pip() { # ARGUMENTS...
-    "$VENV/bin/python" -m pip install --disable-pip-version-check --require-hashes "$@"
+    "$VENV/bin/python" -m pip install --disable-pip-version-check --require-hashes --no-deps "$@"
 }
 
 # uv reads none of pip's configuration, where an organisation names its mirror and its certificate: hand it over,

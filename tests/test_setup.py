@@ -486,7 +486,7 @@ def test_pip_installs_where_uv_cannot(with_python: Machine) -> None:
 
     assert answer.returncode == 0, answer.stderr
     assert [call for call in with_python.calls if call.startswith("pip")] == [
-        "pip install --disable-pip-version-check --require-hashes -rrequirements.txt",
+        "pip install --disable-pip-version-check --require-hashes --no-deps -rrequirements.txt",
         "pip install --disable-pip-version-check --no-deps --no-build-isolation -e .",
     ]
 

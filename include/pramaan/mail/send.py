@@ -74,7 +74,7 @@ class Delivery(Protocol):
     def files(
         self, connection: "Connection", claimed: ClaimedMail, *, limit_bytes: int
     ) -> Sequence[MailFile]:
-        """Returns the files of a mail; none, and without reading them, when they do not fit into `limit_bytes`.
+        """Returns the files of a mail; none, and unread, when they do not fit into `limit_bytes`.
 
         Raises StoreError when they cannot be read now, MailFilesError when they never can be again.
         """

@@ -46,7 +46,7 @@ _SMALL_ROWS: Final = 10_000
 _LARGE_LOCK: Final = 0x5072616D61616E05
 """Advisory lock of the one builder that claims large reports, too."""
 
-_SLOT_LOCK: Final = 0x50726D59
+_SLOT_LOCK: Final = 0x50726D5A
 """Class of the advisory locks of builder slots; there are as many as builders may run at once."""
 
 _OLDEST_SCRATCH_SECONDS: Final = 6 * 60 * 60

@@ -110,8 +110,8 @@ def test_tried_again_a_step_goes_on_with_the_same_run(connection: Connection) ->
         (steps.SMALLEST_CHUNK + 1, 2, [251, 251]),
         (3_000, 2, [1_500, 1_500]),
         (3_000, 4, [750] * 4),
-        (2 * steps.LARGEST_CHUNK + 1, 2, [6_667] * 3),
-        (1_000_000, 8, [steps.LARGEST_CHUNK] * 100),
+        (2 * steps.LARGEST_CHUNK + 1, 2, [33_334] * 3),
+        (1_000_000, 8, [steps.LARGEST_CHUNK] * 20),
     ],
 )
 def test_what_waits_is_shared_out(

@@ -1,4 +1,4 @@
-"""What there is to do, as each room says it: what watchers tell of, and `pramaan status` counts."""
+"""Sources of work, one for each package that has some: watchers poll them, and `pramaan status` counts them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

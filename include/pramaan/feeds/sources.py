@@ -1,6 +1,6 @@
 """Opens a landed file as a stream of chunks, whatever its format, in memory that does not depend on its size.
 
-A chunk holds text (or Parquet's own types) as they stand in the file: what they mean is `validate`'s room.
+A chunk holds text (or Parquet's own types) as they stand in the file: `validate` decides what they mean.
 Nothing here writes anywhere.
 """
 

@@ -1,4 +1,4 @@
-"""The life of a certificate: the only room that writes its status.
+"""The life of a certificate: the only package that writes its status.
 
     create ── pending ⇄ held            hold, release
                 │  ⇅ retry

@@ -1,4 +1,4 @@
-"""What Airflow runs of Pramaan: the only room that imports Airflow.
+"""What Airflow runs of Pramaan: the only package that imports Airflow.
 
 steps      the steps of issue_certificates and build_warehouse, and what every DAG shares
 quality    the steps of check_quality

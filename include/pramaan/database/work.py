@@ -1,4 +1,4 @@
-"""Sources of work, one for each package that has some: watchers poll them, and `pramaan status` counts them."""
+"""Sources of work, one for each package that has some: watchers poll them, `pramaan status` counts them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

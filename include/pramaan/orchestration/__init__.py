@@ -12,5 +12,7 @@ executor   LocalExecutor, but it does not outlive the death of one of its proces
 listener   what the scheduler does for us: modules at hand, notes on runs
 metrics    what Airflow's own metrics carry of issuance
 sign_in    who calls the API, as Airflow's auth manager says
-task_context  where a part of Airflow works: the home and the database that its environment names
+context    the home and the database that the environment of an Airflow process names
+freshness  the step that tells the team of feeds that stopped coming
+outcome    fails a run whose steps failed, after its counts are kept
 """

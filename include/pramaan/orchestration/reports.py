@@ -52,7 +52,7 @@ def take_requests(
     from pramaan.registry.grants import grants_of
     from pramaan.reports.requests import ReportSpec, Requester
 
-    service = _office()
+    service = _report_service()
     with service.connect() as connection:
         if batch_id := (params["batch"] or "").strip():
             wanted = ReportSpec(
@@ -82,18 +82,18 @@ def build_and_send() -> dict[str, int]:
     """Build and send until nothing waits; returns counts. Does nothing where enough others do."""
     from dataclasses import asdict
 
-    return asdict(_office().work(server_url=mail_server))
+    return asdict(_report_service().work(server_url=mail_server))
 
 
 def notify_late_reports(**_: object) -> None:
     """Tell the team of reports that are late: what Airflow calls when a run has not ended in time."""
-    service = _office()
+    service = _report_service()
     with service.connect() as connection:
         service.notify_late(connection)
         service.send(connection, server_url=mail_server)
 
 
-def _office() -> "ReportService":
+def _report_service() -> "ReportService":
     from pramaan.reports.service import ReportService
 
     place = task_context()
